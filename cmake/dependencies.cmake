@@ -1,0 +1,12 @@
+# What each room links from outside; script/bootstrap installs the packages.
+set(CALLIOPE_base_LIBRARIES Threads::Threads fmt)
+set(CALLIOPE_tensor_LIBRARIES boost_json)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+set(CALLIOPE_model_LIBRARIES boost_json PkgConfig::PCRE2 utf8proc kissfft-float)
+set(CALLIOPE_api_LIBRARIES boost_json)
+pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswresample)
+pkg_check_modules(IMAGES REQUIRED IMPORTED_TARGET libturbojpeg libpng libwebp libheif)
+pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
+set(CALLIOPE_media_LIBRARIES PkgConfig::FFMPEG PkgConfig::IMAGES PkgConfig::SOXR)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
+set(CALLIOPE_server_LIBRARIES PkgConfig::OPENSSL)
