@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <span>
+#include <vector>
+
+namespace calliope::engine {
+
+/// How one stream of tokens is drawn. temperature 0 is greedy; top_k 0 and top_p 1 switch those limits off.
+struct SamplerOptions {
+  float temperature = 0.0f;
+  int top_k = 0;
+  float top_p = 1.0f;
+  float repetition_penalty = 1.0f;
+};
+
+/// Draws tokens from logits in the order of transformers' processors: repetition penalty over what it drew before,
+/// suppressed ids, temperature, top-k, top-p.
+class Sampler {
+ public:
+  Sampler(const SamplerOptions& options, uint64_t seed) : options_(options), random_(seed) {}
+
+  /// Ids in [begin, end) other than `but` are never drawn.
+  void suppress(int begin, int end, int but);
+
+  /// Picks a token and remembers it. logits [vocabulary] is changed in place. Among equals the lowest id wins.
+  int pick(std::span<float> logits);
+
+ private:
+  int draw(std::span<const float> logits);
+
+  SamplerOptions options_;
+  std::mt19937_64 random_;
+  std::vector<int> drawn_;
+  std::vector<int> candidates_;
+  std::vector<double> weights_;
+  int suppress_begin_ = 0, suppress_end_ = 0, suppress_but_ = -1;
+};
+
+}  // namespace calliope::engine

@@ -1,0 +1,58 @@
+#include "engine/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace calliope::engine {
+namespace {
+
+int pick(Sampler& sampler, std::vector<float> logits) { return sampler.pick(logits); }
+
+TEST(Sampler, GreedyTakesTheLikeliestAndTheLowestOfEquals) {
+  Sampler sampler({}, 1);
+  EXPECT_EQ(pick(sampler, {0.1f, 2.0f, 2.0f, -1.0f}), 1);
+}
+
+TEST(Sampler, RepetitionPenaltyCountsEachIdOnce) {
+  Sampler sampler({.repetition_penalty = 2.0f}, 1);
+  EXPECT_EQ(pick(sampler, {4.0f, 3.0f, -1.0f}), 0);
+  EXPECT_EQ(pick(sampler, {4.0f, 3.0f, -1.0f}), 1);   // 4 / 2 < 3
+  EXPECT_EQ(pick(sampler, {4.0f, 3.0f, -1.0f}), 0);   // 4 / 2 > 3 / 2, penalised once only
+  Sampler negative({.repetition_penalty = 2.0f}, 1);
+  EXPECT_EQ(pick(negative, {-1.0f, -1.5f}), 0);
+  EXPECT_EQ(pick(negative, {-1.0f, -1.5f}), 1);       // -1 * 2 < -1.5
+}
+
+TEST(Sampler, SuppressedIdsAreNeverDrawn) {
+  Sampler sampler({.temperature = 1.0f}, 7);
+  sampler.suppress(1, 4, 2);
+  for (int i = 0; i < 200; ++i) {
+    const int id = pick(sampler, {0.0f, 9.0f, 0.0f, 9.0f});
+    EXPECT_TRUE(id == 0 || id == 2) << id;
+  }
+}
+
+TEST(Sampler, DrawsByProbabilityWithinTopKAndTopP) {
+  const std::vector<float> logits = {0.0f, 1.0f, 2.0f, 3.0f};  // probabilities 0.032 0.087 0.237 0.644
+  std::map<int, int> all, top_k, top_p;
+  Sampler a({.temperature = 1.0f}, 1), b({.temperature = 1.0f, .top_k = 2}, 2), c({.temperature = 1.0f, .top_p = 0.7f}, 3);
+  for (int i = 0; i < 20000; ++i) {
+    ++all[pick(a, logits)];
+    ++top_k[pick(b, logits)];
+    ++top_p[pick(c, logits)];
+  }
+  EXPECT_NEAR(all[3] / 20000.0, 0.644, 0.02);
+  EXPECT_NEAR(all[0] / 20000.0, 0.032, 0.01);
+  EXPECT_EQ(top_k.size(), 2u);
+  EXPECT_NEAR(top_k[3] / 20000.0, 0.731, 0.02);
+  EXPECT_EQ(top_p.size(), 2u);  // 0.644 < 0.7 <= 0.644 + 0.237
+}
+
+TEST(Sampler, TheSeedDecides) {
+  Sampler a({.temperature = 1.0f}, 5), b({.temperature = 1.0f}, 5);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(pick(a, {1, 1, 1, 1, 1}), pick(b, {1, 1, 1, 1, 1}));
+}
+
+}  // namespace
+}  // namespace calliope::engine
