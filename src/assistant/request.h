@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -34,12 +35,12 @@ struct Turn {
   std::vector<Part> parts;
 };
 
-/// How tokens are drawn. temperature 0 is greedy.
+/// How tokens are drawn. What the caller left out comes from the model's generation config, else greedy.
 struct Sampling {
-  float temperature = 0.0f;
-  float top_p = 1.0f;
-  int top_k = 0;  ///< 0: no limit
-  uint64_t seed = 0;
+  std::optional<float> temperature;  ///< [0, 2]; 0 is greedy
+  std::optional<float> top_p;        ///< (0, 1]
+  std::optional<int> top_k;          ///< 0: no limit
+  std::optional<uint64_t> seed;      ///< none: drawn anew for every request
 };
 
 /// Everything the engine needs to answer once.
