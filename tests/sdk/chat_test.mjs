@@ -1,0 +1,36 @@
+// The official Node SDK against a running server.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import OpenAI from 'openai';
+
+const client = new OpenAI({baseURL: process.env.CALLIOPE_URL + '/v1', apiKey: 'not-needed', maxRetries: 0});
+const model = 'calliope-nano';
+const messages = [{role: 'user', content: 'What is the capital of France?'}];
+
+test('text, whole and streamed', async () => {
+  const whole = await client.chat.completions.create({model, messages});
+  assert.match(whole.choices[0].message.content, /Paris/);
+  let text = '';
+  for await (const chunk of await client.chat.completions.create({model, messages, stream: true})) {
+    text += chunk.choices[0]?.delta?.content ?? '';
+  }
+  assert.equal(text, whole.choices[0].message.content);
+});
+
+test('voice', async () => {
+  const reply = await client.chat.completions.create(
+      {model, messages, modalities: ['text', 'audio'], audio: {voice: 'alloy', format: 'wav'}});
+  const data = Buffer.from(reply.choices[0].message.audio.data, 'base64');
+  assert.equal(data.toString('latin1', 0, 4), 'RIFF');
+  assert.equal(data.readUInt32LE(24), 24000);
+  assert.match(reply.choices[0].message.audio.transcript, /Paris/);
+});
+
+test('errors keep their type', async () => {
+  await assert.rejects(client.chat.completions.create({model, messages: []}), (error) => {
+    assert.equal(error.status, 400);
+    assert.equal(error.type, 'invalid_request_error');
+    assert.equal(error.param, 'messages');
+    return true;
+  });
+});
