@@ -13,19 +13,19 @@ namespace calliope::model {
 
 /// The fields of preprocessor_config.json that concern sound.
 struct LogMelConfig {
-  int64_t mels = 128;            ///< feature_size
-  int64_t n_fft = 400;           ///< window and transform length in samples, even
-  int64_t hop_samples = 160;     ///< hop_length
-  int64_t sample_rate = 16000;   ///< sampling_rate
-  float padding_value = 0;       ///< what shorter clips of a batch are padded with
+  int64_t mels = 80;            ///< feature_size
+  int64_t n_fft = 400;          ///< window and transform length in samples, even
+  int64_t hop_samples = 160;    ///< hop_length
+  int64_t sample_rate = 16000;  ///< sampling_rate
+  float padding_value = 0;      ///< what shorter clips of a batch are padded with
 };
 
 /// Reads a preprocessor_config.json (flat), or a processor_config.json with a "feature_extractor" object.
 Result<LogMelConfig> parse_log_mel_config(std::string_view json);
 
 /// Log-mel features as WhisperFeatureExtractor computes them inside Qwen3OmniMoeProcessor: Hann window, centred frames
-/// with reflected borders, Slaney mel filters up to 8 kHz, log10, everything more than 8 below the clip's loudest raised
-/// to that, (x + 4) / 4. One frame each hop_samples; the frame that starts at the very end is dropped.
+/// with reflected borders, Slaney mel filters up to 8 kHz, log10, everything more than 8 below the clip's loudest
+/// raised to that, (x + 4) / 4. One frame each hop_samples; the frame that starts at the very end is dropped.
 class LogMel {
  public:
   explicit LogMel(const LogMelConfig& config);
@@ -37,9 +37,9 @@ class LogMel {
   /// Features [frames, mels] of one clip: frames = samples / hop_samples. Too short or not finite: invalid_argument.
   Result<tensor::Tensor> compute(std::span<const float> samples) const;
 
-  /// Features of all clips of one prompt, each [frames, mels]. As the processor does, every clip is padded to the longest
-  /// one first, so that a shorter clip ends in padding_value instead of a reflection and has ceil(samples / hop_samples)
-  /// frames. One clip alone gives what compute() gives.
+  /// Features of all clips of one prompt, each [frames, mels]. As the processor does, every clip is padded to the
+  /// longest one first, so that a shorter clip ends in padding_value instead of a reflection and has ceil(samples /
+  /// hop_samples) frames. One clip alone gives what compute() gives.
   Result<std::vector<tensor::Tensor>> compute(std::span<const std::span<const float>> clips) const;
 
  private:
