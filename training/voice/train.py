@@ -1,0 +1,100 @@
+"""Trains the voice half from nothing: speech data, codec, talker and code predictor, export.
+
+  train.py --out DIR --minutes N --answers answers.txt --text-assets assets.json [--device cpu|cuda]
+
+answers.txt holds one sentence of the domain a line. assets.json names what the understanding half
+made: {"tokenizer_path", "embeddings_path", "ids": {"tts_pad_token_id", "tts_bos_token_id",
+"tts_eos_token_id"}}. Every stage resumes from what it finds in DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+
+import torch
+
+import codec
+import config
+from code2wav import Code2Wav
+from export import export
+from speech_data import SpeechStore
+from talker import Talker
+from talker_training import Text, load_ready, make_examples, train_talker
+from texts import made_sentences
+from verify import verify
+
+MADE = 3000
+HELD_OUT = 120
+
+
+def answer_split(path: str) -> tuple[list[str], list[str]]:
+    """Answers to train on, and answers whose wording is kept for validation."""
+    answers = sorted({line.strip() for line in open(path) if line.strip()})
+    random.Random(11).shuffle(answers)
+    held = min(HELD_OUT, len(answers) // 10)
+    return answers[held:], answers[:held]
+
+
+def make_data(out: str, answers_path: str | None) -> SpeechStore:
+    store = SpeechStore(os.path.join(out, "speech"))
+    made = made_sentences(MADE + HELD_OUT)
+    store.add(made[:MADE], "made")
+    store.add(made[MADE:], "made-held")
+    if answers_path:
+        trained, held = answer_split(answers_path)
+        store.add(held, "answer-held")
+        store.add(trained, "answer")
+    return store
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--minutes", type=float, default=90, help="training time in all, data aside")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--answers")
+    parser.add_argument("--questions", help="one user turn a line, spoken to the talker before the answers")
+    parser.add_argument("--text-assets")
+    parser.add_argument("--code2wav-steps", type=int, default=9000)
+    parser.add_argument("--talker-minutes", type=float, help="length of the talker's learning-rate schedule")
+    parser.add_argument("--stages", default="data,codec,talker,export")
+    a = parser.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+    os.makedirs(a.out, exist_ok=True)
+    stages = a.stages.split(",")
+
+    store = make_data(a.out, a.answers) if "data" in stages else SpeechStore(os.path.join(a.out, "speech"))
+    codes_path = os.path.join(a.out, "codes.pt")
+    if "codec" in stages or not os.path.exists(codes_path) or "data" in stages:
+        q = codec.fit_quantizer(store, os.path.join(a.out, "quantizer.pt"))
+        codes = codec.encode_store(store, q, codes_path)
+    else:
+        codes = torch.load(codes_path)
+    both = "codec" in stages and "talker" in stages
+    if "codec" in stages:
+        codec.train_code2wav(store, codes, a.out, a.minutes * (0.45 if both else 1), a.code2wav_steps, a.device)
+    text = Text(**load_ready(a.text_assets)) if a.text_assets else None
+    if "talker" in stages:
+        text.table = text.table.to(a.device)
+        items = [i for i in store.items if i["start"] + i["frames"] <= len(codes)]
+        trained = make_examples([i for i in items if not i["kind"].endswith("held")], codes, text)
+        held = make_examples([i for i in items if i["kind"].endswith("held")], codes, text)
+        questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [t for t, _ in trained]
+        minutes = a.minutes * (0.55 if both else 1)
+        train_talker(trained, held, questions, text, a.out, minutes, a.talker_minutes or minutes, a.device)
+        text.table = text.table.cpu()
+    if "export" in stages:
+        code2wav, talker = Code2Wav(config.CODE2WAV).eval(), Talker(config.TALKER).eval()
+        code2wav.load_state_dict(torch.load(os.path.join(a.out, "code2wav.pt"), map_location="cpu")["ema"])
+        talker.load_state_dict(torch.load(os.path.join(a.out, "talker.pt"), map_location="cpu")["ema"])
+        export(talker, code2wav, a.out)
+        sentences = [text.encode(i["text"]) for i in store.items if i["kind"].endswith("held")][:8]
+        verify(talker, code2wav, text, sentences, text.user_turn(text.encode("Hello")))
+
+
+if __name__ == "__main__":
+    main()
