@@ -1,0 +1,100 @@
+#include "model/weights.h"
+
+#include <boost/json.hpp>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "tensor/safetensors.h"
+
+namespace calliope::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<std::vector<std::string>> shard_names(const fs::path& index) {
+  std::ifstream file(index, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) return fail(ErrorCode::io, "cannot read " + index.string());
+  boost::system::error_code error;
+  const boost::json::value value = boost::json::parse(text.str(), error);
+  const auto* object = value.if_object();
+  const auto* map = error || !object ? nullptr : object->if_contains("weight_map");
+  if (!map || !map->is_object()) return fail(ErrorCode::invalid_argument, index.string() + " has no weight_map object");
+  std::set<std::string> names;
+  for (const auto& [tensor, shard] : map->get_object()) {
+    const std::string name = shard.is_string() ? std::string(shard.get_string()) : "";
+    // A shard lies in the checkpoint's own folder: no way out of it by a path.
+    if (name.empty() || fs::path(name).filename() != fs::path(name)) {
+      return fail(ErrorCode::invalid_argument, index.string() + ": weight_map names a shard that is not a file name");
+    }
+    names.insert(name);
+  }
+  return std::vector<std::string>(names.begin(), names.end());
+}
+
+}  // namespace
+
+Result<Weights> Weights::open(const std::string& folder) {
+  const fs::path root(folder);
+  std::error_code ignored;
+  std::vector<std::string> shards;
+  if (fs::exists(root / "model.safetensors.index.json", ignored)) {
+    TRY(shards, shard_names(root / "model.safetensors.index.json"));
+  } else if (fs::exists(root / "model.safetensors", ignored)) {
+    shards = {"model.safetensors"};
+  } else {
+    return fail(ErrorCode::not_found, folder + " has neither model.safetensors nor model.safetensors.index.json", folder);
+  }
+  Weights weights;
+  for (const std::string& shard : shards) {
+    TRY(auto file, tensor::SafetensorsFile::open((root / shard).string()));
+    auto kept = std::make_shared<const tensor::SafetensorsFile>(std::move(file));
+    for (const auto& [name, view] : kept->tensors()) {
+      if (!weights.tensors_.emplace(name, view).second) {
+        return fail(ErrorCode::invalid_argument, "tensor " + name + " stands in two shards of " + folder, name);
+      }
+    }
+    weights.files_.push_back(std::move(kept));
+  }
+  return weights;
+}
+
+Result<tensor::View> Weights::take(std::string_view name, const tensor::Shape& shape) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) {
+    return fail(ErrorCode::not_found, "the checkpoint has no tensor " + std::string(name) + ", which config.json asks for",
+                std::string(name));
+  }
+  const tensor::View& view = found->second;
+  if (view.dtype != tensor::DType::f32 && view.dtype != tensor::DType::f16 && view.dtype != tensor::DType::bf16) {
+    return fail(ErrorCode::unsupported, "tensor " + std::string(name) + " is " + std::string(tensor::name_of(view.dtype)) +
+                                            "; F32, F16 and BF16 are read", std::string(name));
+  }
+  if (!(view.shape == shape)) {
+    return fail(ErrorCode::invalid_argument, "tensor " + std::string(name) + " has shape " + view.shape.text() +
+                                                 ", but config.json asks for " + shape.text(), std::string(name));
+  }
+  return view;
+}
+
+tensor::View Weights::find(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  return found == tensors_.end() ? tensor::View() : found->second;
+}
+
+std::vector<std::string> Weights::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, view] : tensors_) names.push_back(name);
+  return names;
+}
+
+size_t Weights::bytes() const {
+  size_t bytes = 0;
+  for (const auto& [name, view] : tensors_) bytes += view.bytes();
+  return bytes;
+}
+
+}  // namespace calliope::model
