@@ -9,4 +9,5 @@ pkg_check_modules(IMAGES REQUIRED IMPORTED_TARGET libturbojpeg libpng libwebp li
 pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
 set(CALLIOPE_media_LIBRARIES PkgConfig::FFMPEG PkgConfig::IMAGES PkgConfig::SOXR)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
-set(CALLIOPE_server_LIBRARIES PkgConfig::OPENSSL)
+pkg_check_modules(SPDLOG REQUIRED IMPORTED_TARGET spdlog)
+set(CALLIOPE_server_LIBRARIES PkgConfig::OPENSSL PkgConfig::SPDLOG)

@@ -1,0 +1,151 @@
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+
+#include "api/chat_response.h"
+#include "server/connection.h"
+#include "server/web_assets.h"
+
+namespace calliope::server {
+
+namespace {
+
+/// %41 -> A. None when it is no valid escape.
+std::optional<std::string> percent_decode(std::string_view text) {
+  std::string result;
+  const auto digit = [](char c) -> int {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      result.push_back(text[i]);
+      continue;
+    }
+    if (i + 2 >= text.size() || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0) return std::nullopt;
+    result.push_back(static_cast<char>(digit(text[i + 1]) << 4 | digit(text[i + 2])));
+    i += 2;
+  }
+  return result;
+}
+
+bool same_key(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+/// The page may load only what this server gives it, and no other page may frame it.
+constexpr std::string_view kPageHeaders =
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; connect-src 'self'; worker-src 'self'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'\r\n"
+    "Permissions-Policy: microphone=(self), camera=(self)\r\n"
+    "Cross-Origin-Opener-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\n";
+
+}  // namespace
+
+asio::awaitable<void> Connection::route(Parser& parser) {
+  const auto& header = parser.get();
+  const std::string_view path = log_.path;
+  const http::verb method = header.method();
+  const bool reading = method == http::verb::get || method == http::verb::head;
+
+  const bool is_chat = path == "/v1/chat/completions";
+  const bool is_api = path == "/v1" || path.starts_with("/v1/");
+  const bool is_model = path.starts_with("/v1/models/");
+  const WebAsset* asset = is_api ? nullptr : find_web_asset(path);
+  const bool known = is_chat || is_model || path == "/v1/models" || path == "/healthz" || asset != nullptr;
+
+  if (is_api && method == http::verb::options && !context_->options.allow_origin.empty()) {
+    Reply reply{.status = 204, .content_type = "text/plain"};
+    reply.headers =
+        "Access-Control-Allow-Methods: GET, POST, OPTIONS\r\n"
+        "Access-Control-Allow-Headers: *, Authorization, Content-Type\r\nAccess-Control-Max-Age: 600\r\n";
+    co_return co_await send(std::move(reply));
+  }
+  if (is_api) {
+    const bool admitted = co_await admit(header);
+    if (!admitted) co_return;
+  }
+  if (!known) {
+    const std::string message =
+        fmt::format("Unknown request URL: {} {}. Requests go to /v1/chat/completions and /v1/models.", log_.method,
+                    path.substr(0, 200));
+    co_return co_await send_error(api::error_reply({.status = 404, .message = message, .code = "unknown_url"}));
+  }
+  if (is_chat ? method != http::verb::post : !reading) {
+    const std::string allow = is_chat ? "POST" : "GET, HEAD";
+    const std::string message = fmt::format("{} is not allowed here; use {}.", log_.method, allow);
+    co_return co_await send_error(api::error_reply({.status = 405, .message = message, .code = "method_not_allowed"}),
+                                  "Allow: " + allow + "\r\n");
+  }
+  if (is_chat) co_return co_await chat(parser);
+
+  if (path == "/healthz") {
+    Reply reply{.body = R"({"status":"ok"})"};
+    if (context_->stopping) {
+      reply.status = 503;
+      reply.body = R"({"status":"stopping"})";
+    }
+    co_return co_await send(std::move(reply));
+  }
+  if (path == "/v1/models") {
+    Reply reply{.body = api::model_list(context_->models, context_->started_s)};
+    co_return co_await send(std::move(reply));
+  }
+  if (is_model) {
+    const auto name = percent_decode(path.substr(std::string_view("/v1/models/").size()));
+    if (name && std::ranges::find(context_->models, *name) != context_->models.end()) {
+      Reply reply{.body = api::model_object(*name, context_->started_s)};
+      co_return co_await send(std::move(reply));
+    }
+    const Error error{ErrorCode::not_found, "This model does not exist; GET /v1/models lists those that do.", "model"};
+    co_return co_await send_error(api::error_reply(error));
+  }
+
+  const std::string etag = fmt::format("\"{}\"", asset->etag);
+  Reply reply{.content_type = asset->content_type, .body = std::string(asset->bytes)};
+  reply.headers = fmt::format("ETag: {}\r\nCache-Control: no-cache\r\n{}", etag, kPageHeaders);
+  if (header[http::field::if_none_match].find(etag) != std::string_view::npos) reply.status = 304;
+  co_await send(std::move(reply));
+}
+
+/// Whether the caller shows one of our keys; when not, tells it so.
+asio::awaitable<bool> Connection::admit(const http::request_header<>& header) {
+  if (context_->options.api_keys.empty()) co_return true;
+  std::string_view given = header[http::field::authorization];
+  if (given.size() > 7 && beast::iequals(given.substr(0, 7), "Bearer ")) {
+    given.remove_prefix(7);
+    bool found = false;
+    for (const std::string& key : context_->options.api_keys) found |= same_key(key, given);
+    if (found) co_return true;
+  }
+  const bool none = header[http::field::authorization].empty();
+  api::ErrorText text{.status = 401, .code = "invalid_api_key"};
+  text.message = none ? "You did not provide an API key: send it as Authorization: Bearer YOUR_KEY."
+                      : "The API key is not one this server knows.";
+  co_await send_error(api::error_reply(text), "WWW-Authenticate: Bearer\r\n");
+  co_return false;
+}
+
+asio::awaitable<void> Connection::chat(Parser& parser) {
+  std::string_view type = parser.get()[http::field::content_type];
+  type = type.substr(0, type.find(';'));
+  while (type.ends_with(' ')) type.remove_suffix(1);
+  if (!beast::iequals(type, "application/json")) {
+    const std::string message =
+        fmt::format("The body must be JSON with Content-Type: application/json, not '{}'.", type.substr(0, 100));
+    co_return co_await send_error(
+        api::error_reply({.status = 415, .message = message, .code = "unsupported_media_type"}));
+  }
+  if (context_->stopping) {
+    const api::ErrorText text{
+        .status = 503, .message = "The server is stopping.", .type = "server_error", .code = "stopping"};
+    co_return co_await send_error(api::error_reply(text), "Retry-After: 5\r\n");
+  }
+  const bool read = co_await read_body(parser);
+  if (!read) co_return;
+  co_await answer(std::move(parser.get().body()));
+}
+
+}  // namespace calliope::server

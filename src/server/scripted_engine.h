@@ -1,0 +1,89 @@
+// Stands in for the engine in this room's tests: the last text of a request says how it is answered.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "assistant/engine.h"
+
+namespace calliope::server {
+
+class ScriptedEngine : public assistant::Engine {
+ public:
+  Result<void> submit(assistant::Request request, std::shared_ptr<assistant::Sink> sink,
+                      std::stop_token stop) override {
+    std::string text;
+    for (const auto& part : request.turns.back().parts) {
+      if (const auto* words = std::get_if<std::string>(&part)) text = *words;
+    }
+    if (text == "full") return fail(ErrorCode::unavailable, "The queue is full.");
+    if (text == "long") return fail(ErrorCode::too_large, "The prompt has 9000 tokens, the context 4096.", "messages");
+    const std::lock_guard lock(mutex_);
+    last_ = request;
+    threads_.emplace_back([this, text, request = std::move(request), sink, stop] { play(text, request, *sink, stop); });
+    return {};
+  }
+  std::vector<std::string> model_names() const override { return {"scripted", "other/name"}; }
+  std::vector<std::string> voices() const override { return {"default"}; }
+
+  /// The last request admitted.
+  assistant::Request last() const {
+    const std::lock_guard lock(mutex_);
+    return last_;
+  }
+
+  std::atomic<int> cancelled = 0;
+  std::atomic<int> step_ms = 0;  ///< how long each piece of an answer takes
+
+ private:
+  void play(const std::string& text, const assistant::Request& request, assistant::Sink& sink,
+            const std::stop_token& stop) {
+    using namespace assistant;
+    const auto pause = [&](int ms) {
+      for (int i = 0; i < ms && !stop.stop_requested(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    const auto finish = [&](FinishReason reason) {
+      if (reason == FinishReason::cancelled) ++cancelled;
+      sink.on_event(Finished{
+          .reason = reason,
+          .usage = {.prompt_tokens = 12, .completion_tokens = 4, .completion_audio_frames = request.speak ? 2 : 0}});
+    };
+    if (text == "fail") return sink.on_event(Failed{{ErrorCode::internal, "A step failed."}});
+    if (text == "wait") {
+      pause(60'000);
+      return finish(FinishReason::cancelled);
+    }
+    if (text == "flood") {
+      while (!stop.stop_requested()) {
+        sink.on_event(TextDelta{std::string(10'000, 'x')});
+        pause(step_ms);
+      }
+      return finish(FinishReason::cancelled);
+    }
+    const std::string answer = "You said: " + text;
+    for (size_t i = 0; i < answer.size() && !stop.stop_requested(); i += 4) {
+      sink.on_event(TextDelta{answer.substr(i, 4)});
+      pause(step_ms);
+      if (text == "fail late") return sink.on_event(Failed{{ErrorCode::internal, "A later step failed."}});
+      if (request.speak) {
+        std::vector<float> samples(kSpeechSampleRate / 10);
+        for (size_t k = 0; k < samples.size(); ++k) {
+          samples[k] = 0.2f * std::sin(0.1f * static_cast<float>(k + i / 4 * samples.size()));
+        }
+        sink.on_event(AudioDelta{std::move(samples)});
+      }
+    }
+    finish(stop.stop_requested() ? FinishReason::cancelled : FinishReason::stop);
+  }
+
+  mutable std::mutex mutex_;
+  assistant::Request last_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace calliope::server

@@ -1,0 +1,437 @@
+#include "server/server.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "server/scripted_engine.h"
+#include "server/test_client.h"
+
+namespace calliope::server {
+namespace {
+
+using std::chrono::milliseconds;
+
+class NoMedia : public api::MediaDecoder {
+ public:
+  Result<assistant::Image> image(std::span<const uint8_t>) override {
+    return fail(ErrorCode::invalid_argument, "no picture.");
+  }
+  Result<assistant::Sound> sound(std::span<const uint8_t>, std::string_view) override {
+    return fail(ErrorCode::invalid_argument, "no sound.");
+  }
+};
+
+class ServerTest : public testing::Test {
+ protected:
+  void TearDown() override { stop(); }
+
+  void start(ServerOptions options = {}) {
+    options.port = 0;
+    auto opened = Server::open(std::move(options), engine_, std::make_shared<NoMedia>());
+    ASSERT_TRUE(opened) << opened.error().message;
+    server_ = *std::move(opened);
+    thread_ = std::thread([this] { server_->run(); });
+  }
+  void stop() {
+    if (!thread_.joinable()) return;
+    server_->stop();
+    thread_.join();
+  }
+  uint16_t port() const { return server_->port(); }
+  /// Waits up to 10 s.
+  template <class Condition>
+  static bool soon(Condition condition) {
+    for (int i = 0; i < 10'000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return false;
+  }
+
+  std::shared_ptr<ScriptedEngine> engine_ = std::make_shared<ScriptedEngine>();
+  std::unique_ptr<Server> server_;
+  std::thread thread_;
+};
+
+TEST_F(ServerTest, AnswersWholeOnOneKeptConnection) {
+  start();
+  TestClient client(port());
+  for (const std::string text : {"one", "two"}) {
+    const Response response = client.post(chat_body(text));
+    EXPECT_EQ(response.status, 200);
+    EXPECT_NE(response.body.find("\"content\":\"You said: " + text + "\""), std::string::npos) << response.body;
+    EXPECT_TRUE(response.has("content-type: application/json\r\n"));
+    EXPECT_TRUE(response.has("x-request-id: req_"));
+    EXPECT_FALSE(response.has("connection: close"));
+    EXPECT_FALSE(response.has("access-control"));
+  }
+  EXPECT_EQ(client.get("/healthz").body, R"({"status":"ok"})");
+}
+
+TEST_F(ServerTest, StreamsEventsAsTheyCome) {
+  engine_->step_ms = 20;
+  start();
+  TestClient client(port());
+  client.start_post(chat_body("hello there", R"("stream":true,"stream_options":{"include_usage":true},)"));
+  ASSERT_TRUE(client.wait_for(R"("content":"You ")"));  // long before the end, which takes 6 steps
+  const Response response = client.read();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_TRUE(response.has("content-type: text/event-stream"));
+  EXPECT_NE(response.body.find(R"("finish_reason":"stop")"), std::string::npos);
+  EXPECT_NE(response.body.find(R"("total_tokens":16)"), std::string::npos);
+  EXPECT_TRUE(response.body.ends_with("data: [DONE]\n\n"));
+  EXPECT_EQ(client.get("/healthz").status, 200);  // the connection goes on
+}
+
+TEST_F(ServerTest, Http10GetsAStreamWithoutChunks) {
+  start();
+  TestClient client(port());
+  const std::string body = chat_body("hi", R"("stream":true,)");
+  client.write("POST /v1/chat/completions HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: " +
+               std::to_string(body.size()) + "\r\n\r\n" + body);
+  const Response response = client.read();
+  EXPECT_FALSE(response.has("chunked"));
+  EXPECT_TRUE(response.body.starts_with("data: {"));
+  EXPECT_TRUE(response.body.ends_with("data: [DONE]\n\n"));
+}
+
+TEST_F(ServerTest, SpeaksAndRemembersWhatItSaid) {
+  start();
+  TestClient client(port());
+  const Response response =
+      client.post(chat_body("hi", R"("modalities":["text","audio"],"audio":{"voice":"alloy","format":"wav"},)"));
+  ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_NE(response.body.find(R"("transcript":"You said: hi")"), std::string::npos);
+  EXPECT_NE(response.body.find(R"("data":"UklGR)"), std::string::npos);  // RIFF
+  const size_t at = response.body.find("audio_");
+  const std::string id = response.body.substr(at, response.body.find('"', at) - at);
+  const Response next = client.post(R"({"messages":[{"role":"assistant","audio":{"id":")" + id +
+                                    R"("}},{"role":"user","content":"go on"}]})");
+  ASSERT_EQ(next.status, 200) << next.body;
+  EXPECT_EQ(std::get<std::string>(engine_->last().turns[0].parts[0]), "You said: hi");
+}
+
+TEST_F(ServerTest, StreamsSpeechAsPcm16) {
+  start();
+  TestClient client(port());
+  const Response response = client.post(
+      chat_body("hi", R"("stream":true,"modalities":["text","audio"],"audio":{"voice":"alloy","format":"pcm16"},)"));
+  ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_NE(response.body.find(R"("transcript":"You ")"), std::string::npos);
+  EXPECT_NE(response.body.find(R"("data":"AACO)"), std::string::npos);
+  EXPECT_NE(response.body.find(R"("expires_at":)"), std::string::npos);
+}
+
+TEST_F(ServerTest, RefusesInOpenAIsShape) {
+  start();
+  struct Case {
+    std::string method, path, headers, body;
+    int status;
+    std::string says;
+  };
+  const std::string json = "Content-Type: application/json; charset=utf-8\r\n";
+  const std::vector<Case> cases = {
+      {"GET", "/v1/nothing", "", "", 404, "unknown_url"},
+      {"GET", "/nothing", "", "", 404, "unknown_url"},
+      {"GET", "/v1/models/gpt-4o", "", "", 404, R"("param":"model")"},
+      {"GET", "/v1/chat/completions", "", "", 405, "use POST"},
+      {"DELETE", "/v1/models", "", "", 405, "use GET"},
+      {"POST", "/", json, "{}", 405, "use GET"},
+      {"POST", "/v1/chat/completions", "Content-Type: text/plain\r\n", "{}", 415, "application/json"},
+      {"POST", "/v1/chat/completions", "", "{}", 415, "application/json"},
+      {"POST", "/v1/chat/completions", json, "{\"messages\":", 400, "not valid JSON"},
+      {"POST", "/v1/chat/completions", json, "", 400, "empty"},
+      {"POST", "/v1/chat/completions", json, "{}", 400, R"("param":"messages")"},
+      {"POST", "/v1/chat/completions", json, chat_body("x", R"("model":"gpt-4o",)"), 404, "model_not_found"},
+      {"POST", "/v1/chat/completions", json, chat_body("full"), 429, "The queue is full."},
+      {"POST", "/v1/chat/completions", json, chat_body("long"), 400, "context_length_exceeded"},
+      {"POST", "/v1/chat/completions", json, chat_body("fail"), 500, "A step failed."},
+      {"POST", "/v1/chat/completions", json, chat_body("fail", R"("stream":true,)"), 500, "A step failed."},
+  };
+  for (const Case& bad : cases) {
+    TestClient client(port());
+    client.write(bad.method + " " + bad.path + " HTTP/1.1\r\nHost: x\r\n" + bad.headers +
+                 (bad.method == "POST" ? "Content-Length: " + std::to_string(bad.body.size()) + "\r\n" : "") + "\r\n" +
+                 bad.body);
+    const Response response = client.read();
+    EXPECT_EQ(response.status, bad.status) << bad.method << " " << bad.path << " " << bad.body;
+    EXPECT_TRUE(response.body.starts_with(R"({"error":{"message":)")) << response.body;
+    EXPECT_NE(response.body.find(bad.says), std::string::npos) << response.body;
+    EXPECT_EQ(response.has("retry-after: "), bad.status == 429);
+    EXPECT_EQ(response.has("allow: "), bad.status == 405);
+  }
+  TestClient client(port());
+  EXPECT_EQ(client.get("/healthz").status, 200);
+}
+
+TEST_F(ServerTest, AFailureInMidStreamIsAnErrorEvent) {
+  start();
+  TestClient client(port());
+  const Response response = client.post(chat_body("fail late", R"("stream":true,)"));
+  EXPECT_EQ(response.status, 200);
+  EXPECT_NE(response.body.find(R"(data: {"error":{"message":"A later step failed.")"), std::string::npos)
+      << response.body;
+  EXPECT_EQ(response.body.find("[DONE]"), std::string::npos);
+}
+
+TEST_F(ServerTest, ListsModels) {
+  start();
+  TestClient client(port());
+  EXPECT_NE(client.get("/v1/models").body.find(R"("id":"scripted")"), std::string::npos);
+  EXPECT_EQ(client.get("/v1/models/scripted").status, 200);
+  EXPECT_NE(client.get("/v1/models/other%2Fname").body.find(R"("id":"other/name")"), std::string::npos);
+  EXPECT_EQ(client.get("/v1/models/other/name").status, 200);
+}
+
+TEST_F(ServerTest, ServesThePageWithItsGuards) {
+  start();
+  TestClient client(port());
+  const Response page = client.get("/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_TRUE(page.has("content-type: text/html"));
+  EXPECT_TRUE(page.has("content-security-policy: default-src 'none'; script-src 'self'"));
+  EXPECT_TRUE(page.has("x-content-type-options: nosniff"));
+  EXPECT_NE(page.body.find("<title>Calliope"), std::string::npos);
+  const size_t at = page.head.find("etag: ") + 6;
+  const std::string etag = page.head.substr(at, page.head.find("\r\n", at) - at);
+  EXPECT_EQ(client.get("/", "If-None-Match: " + etag + "\r\n").status, 304);
+  const Response head = client.get("/", "", "HEAD");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_TRUE(head.has("content-length: " + std::to_string(page.body.size())));
+  EXPECT_EQ(client.get("/../../etc/passwd").status, 404);
+}
+
+TEST_F(ServerTest, AsksForAKeyWhenItHasOne) {
+  start({.api_keys = {"secret-1", "secret-2"}});
+  TestClient client(port());
+  EXPECT_EQ(client.get("/v1/models").status, 401);
+  EXPECT_EQ(client.get("/v1/models", "Authorization: Bearer wrong-11\r\n").status, 401);
+  EXPECT_EQ(client.get("/v1/models", "Authorization: Basic secret-1\r\n").status, 401);
+  EXPECT_EQ(client.get("/v1/models", "Authorization: Bearer secret-2\r\n").status, 200);
+  EXPECT_EQ(client.get("/healthz").status, 200);
+  EXPECT_EQ(client.get("/").status, 200);
+  EXPECT_EQ(client.post(chat_body("hi")).status, 401);
+}
+
+TEST_F(ServerTest, AllowsAnotherOriginOnlyWhenTold) {
+  start({.allow_origin = "https://app.example"});
+  TestClient client(port());
+  const Response preflight = client.get("/v1/chat/completions", "Origin: https://app.example\r\n", "OPTIONS");
+  EXPECT_EQ(preflight.status, 204);
+  EXPECT_TRUE(preflight.has("access-control-allow-origin: https://app.example\r\n"));
+  EXPECT_TRUE(client.post(chat_body("hi")).has("access-control-allow-origin: https://app.example\r\n"));
+}
+
+TEST_F(ServerTest, KeepsARequestIdThatIsPlain) {
+  start();
+  TestClient client(port());
+  EXPECT_TRUE(client.get("/healthz", "X-Request-Id: abc-1\r\n").has("x-request-id: abc-1\r\n"));
+  EXPECT_TRUE(client.get("/healthz", "X-Request-Id: a b\r\n").has("x-request-id: req_"));
+}
+
+TEST_F(ServerTest, BoundsTheBody) {
+  start({.body_bytes = 1000});
+  const std::string big(5'000'000, ' ');
+  {
+    TestClient client(port());
+    EXPECT_EQ(client.post(big).status, 413);  // all of it is sent before the answer is read
+    EXPECT_TRUE(client.closed());
+  }
+  {
+    TestClient client(port());
+    client.write(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n800\r\n" +
+        std::string(0x800, ' ') + "\r\n");
+    EXPECT_EQ(client.read().status, 413);
+  }
+  TestClient client(port());
+  EXPECT_EQ(client.post(chat_body("hi")).status, 200);
+}
+
+TEST_F(ServerTest, ReadsChunkedBodiesAndExpectContinue) {
+  start();
+  const std::string body = chat_body("hi");
+  TestClient client(port());
+  client.write(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n");
+  ASSERT_TRUE(client.wait_for("100 Continue"));
+  client.write("5\r\n" + body.substr(0, 5) + "\r\n" +
+               [&] {
+                 char size[16];
+                 std::snprintf(size, sizeof size, "%zx", body.size() - 5);
+                 return std::string(size);
+               }() +
+               "\r\n" + body.substr(5) + "\r\n0\r\n\r\n");
+  EXPECT_EQ(client.read().status, 200);
+}
+
+TEST_F(ServerTest, BoundsWhatAllBodiesTakeTogether) {
+  start({.all_bodies_bytes = 100'000});
+  TestClient slow(port());
+  slow.write(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+      "99000\r\n\r\n{");
+  EXPECT_TRUE(soon([&] {
+    TestClient client(port());
+    return client.post(std::string(2000, ' ')).status == 503;
+  }));
+  slow.close();
+  EXPECT_TRUE(soon([&] {
+    TestClient client(port());
+    return client.post(chat_body("hi")).status == 200;
+  }));
+}
+
+TEST_F(ServerTest, BoundsTheHeaderAndSlowSenders) {
+  start({.header_bytes = 4096,
+         .header_timeout = milliseconds(200),
+         .body_timeout = milliseconds(200),
+         .idle_timeout = milliseconds(200)});
+  {
+    TestClient client(port());
+    EXPECT_EQ(client.get("/healthz", "X: " + std::string(10'000, 'x') + "\r\n").status, 431);
+  }
+  {
+    TestClient silent(port());
+    EXPECT_TRUE(silent.closed());
+  }
+  {
+    TestClient dripping(port());
+    dripping.write("GET /healthz HT");
+    EXPECT_TRUE(dripping.closed());
+  }
+  {
+    TestClient idle(port());
+    EXPECT_EQ(idle.get("/healthz").status, 200);
+    EXPECT_TRUE(idle.closed());
+  }
+  TestClient dripping(port());
+  dripping.write(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+      "100\r\n\r\n{");
+  EXPECT_TRUE(dripping.closed());
+}
+
+TEST_F(ServerTest, SurvivesWhatIsNotHttp) {
+  start();
+  for (const std::string& bytes :
+       {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 9), std::string("GET\r\n\r\n"),
+        std::string("POST /v1/chat/completions HTTP/1.1\r\nContent-Length: -1\r\n\r\n"),
+        std::string("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc")}) {
+    TestClient client(port());
+    client.write(bytes + "\r\n\r\n");
+    const Response response = client.read();
+    EXPECT_TRUE(response.status == 400 || response.status == 0) << response.status;
+  }
+  TestClient client(port());
+  EXPECT_EQ(client.get("/healthz").status, 200);
+}
+
+TEST_F(ServerTest, BoundsConnections) {
+  start({.connections = 2});
+  TestClient first(port()), second(port());
+  EXPECT_EQ(first.get("/healthz").status, 200);
+  EXPECT_EQ(second.get("/healthz").status, 200);
+  {
+    TestClient third(port());
+    const Response response = third.read();
+    EXPECT_EQ(response.status, 503);
+    EXPECT_TRUE(response.body.ends_with("}}")) << response.body;
+    EXPECT_TRUE(third.closed());
+  }
+  first.close();
+  EXPECT_TRUE(soon([&] {
+    TestClient again(port());
+    return again.get("/healthz").status == 200;
+  }));
+}
+
+TEST_F(ServerTest, AClientThatGoesCancelsItsRequest) {
+  start();
+  {
+    TestClient whole(port());
+    whole.start_post(chat_body("wait"));
+    EXPECT_TRUE(soon([&] { return !engine_->last().turns.empty(); }));
+  }
+  EXPECT_TRUE(soon([&] { return engine_->cancelled == 1; }));
+  {
+    TestClient streamed(port());
+    streamed.start_post(chat_body("wait", R"("stream":true,"model":"scripted",)"));
+    EXPECT_TRUE(soon([&] { return engine_->last().turns.size() == 1; }));
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  EXPECT_TRUE(soon([&] { return engine_->cancelled == 2; }));
+}
+
+TEST_F(ServerTest, ASlowReaderIsCancelledAndDoesNotHoldUpTheEngine) {
+  start({.stream_queue_bytes = 200'000});
+  TestClient client(port(), 4096);
+  client.start_post(chat_body("flood", R"("stream":true,)"));
+  EXPECT_TRUE(soon([&] { return engine_->cancelled == 1; }));
+  TestClient other(port());
+  EXPECT_EQ(other.post(chat_body("hi")).status, 200);
+  const Response response = client.read();
+  EXPECT_NE(response.body.find("not read fast enough"), std::string::npos);
+}
+
+TEST_F(ServerTest, AReaderThatStandsStillIsDropped) {
+  engine_->step_ms = 1;
+  start({.stream_queue_bytes = 64u << 20, .write_timeout = milliseconds(300)});
+  TestClient client(port(), 4096);
+  client.start_post(chat_body("flood", R"("stream":true,)"));
+  EXPECT_TRUE(soon([&] { return engine_->cancelled == 1; }));
+}
+
+TEST_F(ServerTest, StreamsSayTheyAreAlive) {
+  start({.heartbeat = milliseconds(50)});
+  TestClient client(port());
+  client.start_post(chat_body("wait", R"("stream":true,)"));
+  EXPECT_TRUE(client.wait_for(": still here"));
+  EXPECT_TRUE(client.wait_for(R"("role":"assistant")"));
+}
+
+TEST_F(ServerTest, StoppingLetsRequestsEnd) {
+  engine_->step_ms = 50;
+  start();
+  TestClient idle(port()), busy(port());
+  EXPECT_EQ(idle.get("/healthz").status, 200);
+  busy.start_post(chat_body("a longer text"));
+  EXPECT_TRUE(soon([&] { return !engine_->last().turns.empty(); }));
+  const uint16_t old_port = port();
+  server_->stop();
+  EXPECT_TRUE(idle.closed());
+  const Response response = busy.read();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_TRUE(response.has("connection: close"));
+  thread_.join();
+  EXPECT_FALSE(TestClient(old_port).connected());
+}
+
+TEST_F(ServerTest, StoppingCancelsWhatDoesNotEnd) {
+  start({.drain = milliseconds(100)});
+  TestClient whole(port()), streamed(port());
+  whole.start_post(chat_body("wait"));
+  streamed.start_post(chat_body("wait", R"("stream":true,)"));
+  std::this_thread::sleep_for(milliseconds(100));
+  stop();
+  EXPECT_EQ(engine_->cancelled, 2);
+  EXPECT_EQ(whole.read().status, 503);
+  EXPECT_NE(streamed.read().body.find("stopped"), std::string::npos);
+}
+
+TEST_F(ServerTest, APortInUseIsAClearError) {
+  start();
+  ServerOptions options;
+  options.port = port();
+  const auto second = Server::open(options, engine_, std::make_shared<NoMedia>());
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message.find("in use"), std::string::npos) << second.error().message;
+  options.host = "nowhere";
+  EXPECT_EQ(Server::open(options, engine_, std::make_shared<NoMedia>()).error().code, ErrorCode::invalid_argument);
+}
+
+}  // namespace
+}  // namespace calliope::server
