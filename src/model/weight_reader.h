@@ -1,0 +1,70 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/conv.h"
+#include "kernels/linear.h"
+#include "model/weights.h"
+
+namespace calliope::model {
+
+/// Takes one part's weights under a common prefix. The first error is kept and everything after it comes back empty, so
+/// that a part's table of names and shapes reads without a check on every line; done() tells.
+class WeightReader {
+ public:
+  WeightReader(const Weights& weights, std::string prefix) : weights_(weights), prefix_(std::move(prefix)) {}
+
+  tensor::View take(const std::string& name, tensor::Shape shape) {
+    if (error_) return {};
+    auto view = weights_.take(prefix_ + name, shape);
+    if (view) return *view;
+    error_ = view.error();
+    return {};
+  }
+
+  /// name.weight [out, in], and name.bias [out] where there is one.
+  kernels::LinearWeight linear(const std::string& name, int64_t out, int64_t in, bool bias = true) {
+    kernels::LinearWeight linear;
+    linear.weight = take(name + ".weight", {out, in});
+    if (bias) linear.bias = take(name + ".bias", {out});
+    return linear;
+  }
+
+  /// name.weight [out, in, taps] and name.bias [out], packed.
+  kernels::PackedWeight conv1d(const std::string& name, int64_t out, int64_t in, int64_t taps) {
+    const auto weight = take(name + ".weight", {out, in, taps});
+    const auto bias = take(name + ".bias", {out});
+    return error_ ? kernels::PackedWeight() : kernels::PackedWeight::conv1d(weight, bias);
+  }
+
+  /// name.weight [out, in, 3, 3] and name.bias [out], packed.
+  kernels::PackedWeight conv2d(const std::string& name, int64_t out, int64_t in) {
+    const auto weight = take(name + ".weight", {out, in, 3, 3});
+    const auto bias = take(name + ".bias", {out});
+    return error_ ? kernels::PackedWeight() : kernels::PackedWeight::conv2d(weight, bias);
+  }
+
+  /// name as f32.
+  std::vector<float> floats(const std::string& name, int64_t count) {
+    std::vector<float> values(static_cast<size_t>(count));
+    if (const auto view = take(name, {count})) view.to_f32(values);
+    return values;
+  }
+
+  const std::optional<Error>& error() const { return error_; }
+
+  Result<void> done() const {
+    if (error_) return std::unexpected(*error_);
+    return {};
+  }
+
+ private:
+  const Weights& weights_;
+  std::string prefix_;
+  std::optional<Error> error_;
+};
+
+}  // namespace calliope::model
