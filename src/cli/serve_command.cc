@@ -1,0 +1,73 @@
+#include "cli/serve_command.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+
+#include "server/server.h"
+
+namespace calliope::cli {
+
+void add_serve_options(CLI::App& command, ServeOptions& options) {
+  command.add_option("-m,--model", options.model,
+                     "Checkpoint folder (default: the calliope-nano that ships with the program)");
+  command.add_option("--host", options.host, "Address to listen on; 0.0.0.0 for every one")->capture_default_str();
+  command.add_option("-p,--port", options.port, "Port to listen on; 0 for any free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  command
+      .add_option("--api-key", options.api_keys,
+                  "Key that clients must send as Authorization: Bearer; may be repeated (or $CALLIOPE_API_KEY)")
+      ->envname("CALLIOPE_API_KEY");
+  command.add_option("--allow-origin", options.allow_origin,
+                     "Let pages of this origin use the API, for example https://app.example (default: none)");
+  command.add_option("-t,--threads", options.threads, "Threads to compute with (default: all cores)")
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--max-body-mib", options.max_body_mib, "Largest request")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command.add_option("--connections", options.connections, "Most connections at once")
+      ->check(CLI::Range(1, 65000))
+      ->capture_default_str();
+  command.add_option("--drain-s", options.drain_s, "Seconds that requests get to end when the server stops")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
+}
+
+int serve(const ServeOptions& options, const AnswererFactory& make) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto complain = [](const Error& error) {
+    std::fprintf(stderr, "calliope serve: %s\n", error.message.c_str());
+    return 1;
+  };
+  if (options.allow_origin.find_first_of("\r\n ") != std::string::npos) {
+    return complain({ErrorCode::invalid_argument, "--allow-origin takes one origin, such as https://app.example"});
+  }
+  auto answerer = make(options);
+  if (!answerer) return complain(answerer.error());
+  server::ServerOptions server_options{.host = options.host,
+                                       .port = static_cast<uint16_t>(options.port),
+                                       .api_keys = options.api_keys,
+                                       .allow_origin = options.allow_origin,
+                                       .handle_signals = true,
+                                       .body_bytes = static_cast<size_t>(options.max_body_mib) << 20,
+                                       .connections = options.connections,
+                                       .drain = std::chrono::seconds(options.drain_s)};
+  server_options.all_bodies_bytes = std::max(server_options.all_bodies_bytes, 2 * server_options.body_bytes);
+  const std::string name = answerer->engine->model_names().front();
+  auto server = server::Server::open(server_options, answerer->engine, answerer->decoder);
+  if (!server) return complain(server.error());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::printf("Calliope serves %s at %s (ready in %.1f s; Ctrl+C stops)\n", name.c_str(), (*server)->url().c_str(),
+              seconds);
+  if (options.api_keys.empty() && options.host != "127.0.0.1" && options.host != "localhost" && options.host != "::1") {
+    std::printf("Anyone who can reach %s may use it; --api-key NAME asks for a key.\n", options.host.c_str());
+  }
+  std::fflush(stdout);
+  (*server)->run();
+  return 0;
+}
+
+}  // namespace calliope::cli
