@@ -96,10 +96,12 @@ function messageOf(turn) {
   return {role: 'user', content: turn.attachments.length ? parts : turn.text};
 }
 
-/** What the server needs to answer the last of these turns. @param {Turn[]} all */
+/** What the server needs to answer the last of these turns. Turns that got no answer are left out: what the server
+ * refused once, a broken photo say, it would refuse for ever. @param {Turn[]} all */
 function messagesOf(all) {
   const messages = [];
   for (const turn of all) {
+    if (!turn.answer && turn !== all.at(-1)) continue;
     messages.push(messageOf(turn));
     if (turn.answer) messages.push({role: 'assistant', content: turn.answer});
   }
@@ -340,7 +342,7 @@ function drawLevels() {
 
 async function startRecording() {
   unlock();
-  speaking?.stop();
+  stopEverything();
   const mine = new Recorder((level) => {
     levels.push(level);
     drawLevels();
@@ -412,7 +414,7 @@ document.addEventListener('keydown', (event) => {
 });
 recordButton.addEventListener('click', () => {
   if (recorder) finishRecording();
-  else if (!going) startRecording();
+  else startRecording();
 });
 element('discard').addEventListener('click', discardRecording);
 element('fresh').addEventListener('click', startOver);

@@ -83,8 +83,8 @@ export async function* ask({messages, speak, key, signal}) {
   try {
     for await (const data of eventsOf(response.body)) {
       if (data === '[DONE]') {
-        complete = true;
-        break;
+        complete = true;  // the stream ends by itself, and leaves its connection for the next request
+        continue;
       }
       const chunk = JSON.parse(data);
       if (chunk.error) throw new ChatError(chunk.error.message);
