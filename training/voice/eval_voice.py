@@ -48,6 +48,11 @@ def phones_of(word: str) -> str:
     return " ".join({"ax": "AH"}.get(p, p.upper()) for p in out.split() if p != "pau")
 
 
+def sounds(sentence: str) -> str:
+    """Its phones, so that "read" for "red" is no mistake."""
+    return " ".join(dictionary().get(w) or phones_of(w) for w in sentence.split())
+
+
 def recognise(waves: list[np.ndarray], sentences: list[str]) -> list[str]:
     """What pocketsphinx hears of 24 kHz waves when only `sentences` (spoken words) can be said."""
     sentences = sorted(set(sentences))
@@ -78,9 +83,9 @@ def recognise(waves: list[np.ndarray], sentences: list[str]) -> list[str]:
 
 def share_understood(name: str, waves, said: list[str], grammar: list[str], show: int = 0) -> float:
     heard = recognise(waves, grammar + said)
-    right = [h == s for h, s in zip(heard, said)]
+    right = [sounds(h) == sounds(s) for h, s in zip(heard, said)]
     print(f"{name}: {sum(right)} of {len(said)} understood ({100 * np.mean(right):.1f} %), {len(set(grammar + said))} sentences in the grammar", flush=True)
-    for h, s in [(h, s) for h, s in zip(heard, said) if h != s][:show]:
+    for h, s in [(h, s) for h, s, ok in zip(heard, said, right) if not ok][:show]:
         print(f"    said: {s} | heard: {h}")
     return float(np.mean(right))
 

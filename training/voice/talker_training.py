@@ -56,7 +56,10 @@ class Text:
 
 
 def random_user_part(text: Text, questions: list[list[int]], r: random.Random) -> list[int]:
+    """Rows of the user turns; mostly short ones, which cost little."""
     rows: list[int] = []
+    if r.random() < 0.6:
+        return text.user_turn(r.choice(questions)[: r.randint(1, 3)] if r.random() < 0.8 else [MEDIA] * r.randint(1, 3))
     for _ in range(1 if r.random() < 0.9 else 2):
         ids = list(r.choice(questions)) if questions and r.random() < 0.8 else []
         ids = ids[: r.randint(1, 14)] if r.random() < 0.5 else ids[:24]
@@ -133,15 +136,15 @@ def make_examples(items: list[dict], codes: torch.Tensor, text: Text):
     return [(text.encode(i["text"]), codes[i["start"] : i["start"] + i["frames"]].long()) for i in items]
 
 
-def train_talker(examples, held_out, questions, text: Text, folder: str, minutes: float, total_minutes: float,
-                 device="cpu", rows_per_batch=900, peak_rate=1.2e-3):
+def train_talker(examples, weights, held_out, questions, text: Text, folder: str, minutes: float, total_minutes: float,
+                 device="cpu", rows_per_batch=520, peak_rate=1e-3):
     """Trains for `minutes`; the learning rate falls over `total_minutes` of training in all. Resumes from talker.pt."""
     from codec import Ema
 
     path = os.path.join(folder, "talker.pt")
     model = Talker(config.TALKER).to(device)
     trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, peak_rate, betas=(0.9, 0.95), weight_decay=0.02)
+    optimizer = torch.optim.AdamW(trainable, peak_rate, betas=(0.9, 0.95), weight_decay=0.02, fused=True)
     ema, step, spent = Ema(model, 0.998), 0, 0.0
     if os.path.exists(path):
         state = torch.load(path, map_location=device)
@@ -174,23 +177,20 @@ def train_talker(examples, held_out, questions, text: Text, folder: str, minutes
                 sums.append([first.item(), accuracy.item()] + [x.item() for x in later])
         print("  held out: first %.3f accuracy %.3f later %s" % (*np.mean(sums, 0)[:2], np.mean(sums, 0)[2:].round(2)), flush=True)
 
-    # batches of like length; the pool is shuffled, sorted in windows, then cut
+    # batches of like length: a window is drawn by weight, sorted, then cut
     def batches():
         while True:
-            order = list(range(len(examples)))
-            r.shuffle(order)
-            for k in range(0, len(order), 256):
-                window = sorted(order[k : k + 256], key=lambda i: len(examples[i][1]))
-                cut, part, longest = [], [], 0
-                for i in window:
-                    longest = max(longest, len(examples[i][1]) + 28)
-                    if part and longest * (len(part) + 1) > rows_per_batch:
-                        cut.append(part)
-                        part, longest = [], len(examples[i][1]) + 28
-                    part.append(i)
-                cut.append(part)
-                r.shuffle(cut)
-                yield from cut
+            window = sorted(r.choices(range(len(examples)), weights, k=256), key=lambda i: len(examples[i][1]))
+            cut, part, longest = [], [], 0
+            for i in window:
+                longest = max(longest, len(examples[i][1]) + 22)
+                if part and longest * (len(part) + 1) > rows_per_batch:
+                    cut.append(part)
+                    part, longest = [], len(examples[i][1]) + 22
+                part.append(i)
+            cut.append(part)
+            r.shuffle(cut)
+            yield from cut
 
     next_check = time.time() + 240
     for part in batches():
@@ -203,7 +203,7 @@ def train_talker(examples, held_out, questions, text: Text, folder: str, minutes
         model.train()
         batch = batch_tensors([examples[i] for i in part], text, questions, r)
         batch = [b.to(device) if torch.is_tensor(b) else b for b in batch]
-        first, later, balance, accuracy = batch_loss(model, text, batch, 96, r.random() * 0.15)
+        first, later, balance, accuracy = batch_loss(model, text, batch, 64, r.random() * 0.15)
         loss = first + 0.5 * sum(later) / len(later) * 2 + 0.01 * balance
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

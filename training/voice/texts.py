@@ -118,3 +118,32 @@ def made_sentences(count: int, seed: int = 1) -> list[str]:
         s = made_sentence(r)
         seen[s[0].upper() + s[1:]] = None
     return list(seen)
+
+
+def word_sentences(answers: list[str], seed: int = 2) -> list[str]:
+    """Short sentences around every word of the answers, so that no word is known from one wording alone."""
+    r = random.Random(seed)
+    words = sorted({w.strip(".,!?") for a in answers for w in a.split()} - {""})
+    lower = [w for w in words if w[0].islower()] or words
+    made: dict[str, None] = {}
+    for w in words:
+        a, b = r.choice(lower), r.choice(lower)
+        wordings = [
+            f"The word is {w}.",
+            f"You said {w}.",
+            f"{w[0].upper()}{w[1:]}.",
+            f"I can read {w} and {a}.",
+            f"{a[0].upper()}{a[1:]}, {w}, {b}.",
+            f"Not {a}, but {w}.",
+            f"It is {w}.",
+            f"{w[0].upper()}{w[1:]} is {a}.",
+        ]
+        made.update(dict.fromkeys(wordings[:3] + r.sample(wordings[3:], 2)))
+    extra = COLOURS + SHAPES + ANIMALS + OBJECTS + ADJECTIVES + [t for t in THINGS if t not in words]
+    for w in sorted(set(extra) | set(ONES) | set(TENS)):
+        made[f"It says {w}."] = None
+        made[r.choice([f"This is a {w}.", f"The opposite of {w} is {r.choice(ADJECTIVES)}.", f"The {w} is {r.choice(COLOURS)}."])] = None
+    for p in PLACES:
+        made[f"The capital of {p} is {r.choice(PLACES)}."] = None
+    known = set(answers)
+    return [s for s in made if s not in known]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+from collections import Counter
 
 import torch
 
@@ -22,11 +23,12 @@ from export import export
 from speech_data import SpeechStore
 from talker import Talker
 from talker_training import Text, load_ready, make_examples, train_talker
-from texts import made_sentences
+from texts import made_sentences, word_sentences
 from verify import verify
 
 MADE = 3000
-HELD_OUT = 120
+HELD_OUT = 60
+SHARES = {"answer": 0.45, "word": 0.3, "made": 0.25}  # of the utterances the talker sees
 
 
 def answer_split(path: str) -> tuple[list[str], list[str]]:
@@ -39,13 +41,14 @@ def answer_split(path: str) -> tuple[list[str], list[str]]:
 
 def make_data(out: str, answers_path: str | None) -> SpeechStore:
     store = SpeechStore(os.path.join(out, "speech"))
+    trained, held = answer_split(answers_path) if answers_path else ([], [])
+    store.add(held, "answer-held")
+    store.add(trained, "answer")
     made = made_sentences(MADE + HELD_OUT)
     store.add(made[:MADE], "made")
     store.add(made[MADE:], "made-held")
     if answers_path:
-        trained, held = answer_split(answers_path)
-        store.add(held, "answer-held")
-        store.add(trained, "answer")
+        store.add(word_sentences(trained + held), "word")
     return store
 
 
@@ -81,11 +84,14 @@ def main():
     if "talker" in stages:
         text.table = text.table.to(a.device)
         items = [i for i in store.items if i["start"] + i["frames"] <= len(codes)]
-        trained = make_examples([i for i in items if not i["kind"].endswith("held")], codes, text)
+        used = [i for i in items if i["kind"] in SHARES]
+        trained = make_examples(used, codes, text)
+        number = Counter(i["kind"] for i in used)
+        weights = [SHARES[i["kind"]] / number[i["kind"]] for i in used]
         held = make_examples([i for i in items if i["kind"].endswith("held")], codes, text)
         questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [t for t, _ in trained]
         minutes = a.minutes * (0.55 if both else 1)
-        train_talker(trained, held, questions, text, a.out, minutes, a.talker_minutes or minutes, a.device)
+        train_talker(trained, weights, held, questions, text, a.out, minutes, a.talker_minutes or minutes, a.device)
         text.table = text.table.cpu()
     if "export" in stages:
         code2wav, talker = Code2Wav(config.CODE2WAV).eval(), Talker(config.TALKER).eval()
