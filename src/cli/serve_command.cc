@@ -1,5 +1,7 @@
 #include "cli/serve_command.h"
 
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -36,6 +38,20 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
       ->capture_default_str();
 }
 
+namespace {
+
+/// Many shells give a program 1024 files, which so many connections would use up.
+void allow_files(int connections) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = static_cast<rlim_t>(connections) + 256;
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
 int serve(const ServeOptions& options, const AnswererFactory& make) {
   const auto start = std::chrono::steady_clock::now();
   const auto complain = [](const Error& error) {
@@ -45,6 +61,7 @@ int serve(const ServeOptions& options, const AnswererFactory& make) {
   if (options.allow_origin.find_first_of("\r\n ") != std::string::npos) {
     return complain({ErrorCode::invalid_argument, "--allow-origin takes one origin, such as https://app.example"});
   }
+  allow_files(options.connections);
   auto answerer = make(options);
   if (!answerer) return complain(answerer.error());
   server::ServerOptions server_options{.host = options.host,
