@@ -28,6 +28,13 @@ const AddedToken* AddedTokens::match(std::string_view text, size_t at, bool with
   return nullptr;
 }
 
+bool AddedTokens::special_at(std::string_view text, size_t at) const {
+  for (const AddedToken& token : by_first_byte_[static_cast<uint8_t>(text[at])]) {
+    if (token.special && text.substr(at).starts_with(token.content)) return true;
+  }
+  return false;
+}
+
 std::vector<Piece> AddedTokens::split(std::string_view text, bool with_special) const {
   std::vector<Piece> pieces;
   size_t done = 0;

@@ -32,6 +32,9 @@ class AddedTokens {
   /// Cuts `text` at the tokens; special ones only when `with_special`.
   std::vector<Piece> split(std::string_view text, bool with_special) const;
 
+  /// Whether a special token begins at byte `at`.
+  bool special_at(std::string_view text, size_t at) const;
+
  private:
   const AddedToken* match(std::string_view text, size_t at, bool with_special) const;
   std::array<std::vector<AddedToken>, 256> by_first_byte_;  // longest first

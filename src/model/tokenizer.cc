@@ -1,11 +1,47 @@
 #include "model/tokenizer.h"
 
+#include <algorithm>
+
 #include "base/utf8.h"
 #include "model/tokenizer_parts.h"
 
 namespace calliope::model {
 
+namespace {
+
+// U+FDD0, a noncharacter that means nothing in text.
+constexpr std::string_view kShield = "\xEF\xB7\x90";
+
+std::string without_shield(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t found = std::min(text.find(kShield, at), text.size());
+    out += text.substr(at, found - at);
+    at = found + (found < text.size() ? kShield.size() : 0);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string Tokenizer::shield(std::string_view text) const {
+  // A person's own shield characters go, else they would hide what comes after.
+  const std::string clean = without_shield(text);
+  std::string out;
+  for (size_t at = 0; at < clean.size(); ++at) {
+    out += clean[at];
+    if (parts_->raw.special_at(clean, at) || parts_->normalized.special_at(clean, at)) out += kShield;
+  }
+  return out;
+}
+
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, bool with_special) const {
+  return encode(text, with_special, false);
+}
+
+Result<std::vector<int32_t>> Tokenizer::encode_prompt(std::string_view text) const { return encode(text, true, true); }
+
+Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, bool with_special, bool unshield) const {
   const std::string clean = utf8_valid(text) ? std::string(text) : utf8_lossy(text);
   std::vector<int32_t> ids;
   for (const Piece& raw : parts_->raw.split(clean, with_special)) {
@@ -13,8 +49,9 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, bool with_
       ids.push_back(raw.id);
       continue;
     }
-    const std::string normal = parts_->nfc ? normalize_nfc(raw.text) : std::string(raw.text);
-    for (const Piece& piece : parts_->normalized.split(normal, with_special)) {
+    const std::string open = unshield ? without_shield(raw.text) : std::string(raw.text);
+    const std::string normal = parts_->nfc ? normalize_nfc(open) : open;
+    for (const Piece& piece : parts_->normalized.split(normal, with_special && !unshield)) {
       if (piece.id >= 0) {
         ids.push_back(piece.id);
         continue;

@@ -25,6 +25,11 @@ class Tokenizer {
   /// become U+FFFD first. invalid_argument when the split gives up on hostile text.
   Result<std::vector<int32_t>> encode(std::string_view text, bool with_special) const;
 
+  /// Marks text so that no special token is matched inside it; encode_prompt takes the marks out again.
+  std::string shield(std::string_view text) const;
+  /// encode(text, true) for a prompt of which some parts went through shield().
+  Result<std::vector<int32_t>> encode_prompt(std::string_view text) const;
+
   /// Ids to text; ids out of range are left out.
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
 
@@ -37,6 +42,8 @@ class Tokenizer {
   bool is_special(int32_t id) const;
 
  private:
+  Result<std::vector<int32_t>> encode(std::string_view text, bool with_special, bool unshield) const;
+
   std::shared_ptr<const Parts> parts_;
 };
 

@@ -1,0 +1,149 @@
+#include "engine/prompt.h"
+
+#include <algorithm>
+#include <string>
+
+#include "model/positions.h"
+
+namespace calliope::engine {
+namespace {
+
+using tensor::Tensor;
+
+std::string_view role_name(assistant::Role role) {
+  switch (role) {
+    case assistant::Role::system: return "system";
+    case assistant::Role::user: return "user";
+    case assistant::Role::assistant: return "assistant";
+  }
+  return "user";
+}
+
+std::vector<model::ChatMessage> messages_of(const model::Tokenizer& tokenizer, const assistant::Request& request) {
+  std::vector<model::ChatMessage> messages;
+  for (const auto& turn : request.turns) {
+    model::ChatMessage message{std::string(role_name(turn.role)), {}};
+    for (const auto& part : turn.parts) {
+      if (const auto* text = std::get_if<std::string>(&part)) message.parts.push_back({"text", tokenizer.shield(*text)});
+      else message.parts.push_back({std::holds_alternative<assistant::ImagePart>(part) ? "image" : "audio", ""});
+    }
+    messages.push_back(std::move(message));
+  }
+  return messages;
+}
+
+// All media of a request, encoded in order.
+Result<EncodedMedia> encode_media(const model::Model& model, const assistant::Request& request) {
+  EncodedMedia media;
+  std::vector<std::span<const float>> sounds;
+  for (const auto& turn : request.turns) {
+    for (const auto& part : turn.parts) {
+      if (const auto* image = std::get_if<assistant::ImagePart>(&part)) {
+        TRY(const auto patches, model.image_processor.process((*image)->rgb, (*image)->width, (*image)->height));
+        TRY(auto features, model.vision_encoder.encode(patches.pixel_values.rows(), patches.grid));
+        media.images.push_back(std::move(features));
+        media.grids.push_back(patches.grid);
+      } else if (const auto* sound = std::get_if<assistant::SoundPart>(&part)) {
+        sounds.emplace_back((*sound)->samples);
+      }
+    }
+  }
+  if (sounds.empty()) return media;
+  TRY(const auto mels, model.log_mel.compute(sounds));
+  std::vector<tensor::ConstRows> clips;
+  for (const Tensor& mel : mels) clips.push_back(mel.rows());
+  TRY(media.audio, model.audio_encoder.encode(clips));
+  return media;
+}
+
+// One placeholder a medium becomes one a token.
+std::vector<int32_t> expand(const std::vector<int32_t>& ids, const EncodedMedia& media, const model::ThinkerConfig& config) {
+  std::vector<int32_t> out;
+  size_t audio = 0, image = 0;
+  for (const int32_t id : ids) {
+    int64_t count = 1;
+    if (id == config.audio_token_id && audio < media.audio.size()) count = media.audio[audio++].shape()[0];
+    if (id == config.image_token_id && image < media.images.size()) count = media.images[image++].features.shape()[0];
+    out.insert(out.end(), static_cast<size_t>(count), id);
+  }
+  return out;
+}
+
+// Copies the rows of all features, one after the other, to the rows of `out` that hold `id`.
+Result<int> place(const std::vector<int32_t>& ids, int32_t id, const std::vector<const Tensor*>& features, Tensor& out,
+                  std::string_view what) {
+  const auto places = std::count(ids.begin(), ids.end(), id);
+  int64_t rows = 0;
+  for (const Tensor* feature : features) rows += feature->shape()[0];
+  if (rows != places) {
+    return fail(ErrorCode::invalid_argument, "the prompt has " + std::to_string(places) + " places for " + std::string(what) +
+                                                 " tokens, but there are " + std::to_string(rows) +
+                                                 "; this checkpoint's chat template may not take " + std::string(what));
+  }
+  size_t at = 0;
+  for (const Tensor* feature : features) {
+    for (int64_t row = 0; row < feature->shape()[0]; ++row) {
+      while (ids[at] != id) ++at;
+      std::copy_n(feature->rows().row(row), out.shape()[1], out.rows().row(static_cast<int64_t>(at++)));
+    }
+  }
+  return static_cast<int>(places);
+}
+
+}  // namespace
+
+bool Prompt::is_media(int64_t row, const model::ThinkerConfig& config) const {
+  const int32_t id = ids[static_cast<size_t>(row)];
+  return id == config.audio_token_id || id == config.image_token_id || id == config.video_token_id;
+}
+
+Result<Prompt> assemble_prompt(const model::Model& model, std::vector<int32_t> ids, EncodedMedia media) {
+  const model::ThinkerConfig& config = model.config.thinker;
+  Prompt prompt;
+  prompt.ids = std::move(ids);
+  const int64_t context = config.text.max_position_embeddings;
+  if (prompt.ids.empty()) return fail(ErrorCode::invalid_argument, "the prompt is empty", "messages");
+  if (prompt.size() >= context) {
+    return fail(ErrorCode::too_large, "the prompt has " + std::to_string(prompt.size()) + " tokens, which leaves no room in the model's context of " +
+                                          std::to_string(context) + "; shorten the text, the sounds or the conversation", "messages");
+  }
+  for (const int32_t id : prompt.ids) {
+    if (id < 0 || id >= config.text.vocab_size) {
+      return fail(ErrorCode::invalid_argument, "token id " + std::to_string(id) + " is outside the model's vocabulary", "input_ids");
+    }
+  }
+  TRY(prompt.positions, model::rope_positions(prompt.ids, media.grids, config));
+  prompt.embeds.resize({prompt.size(), config.text.hidden_size});
+  model.thinker.embed(prompt.ids, prompt.embeds.rows());
+
+  std::vector<const Tensor*> images, sounds;
+  for (const auto& image : media.images) images.push_back(&image.features);
+  for (const auto& sound : media.audio) sounds.push_back(&sound);
+  TRY(prompt.image_tokens, place(prompt.ids, config.image_token_id, images, prompt.embeds, "image"));
+  TRY(prompt.audio_tokens, place(prompt.ids, config.audio_token_id, sounds, prompt.embeds, "audio"));
+
+  for (int64_t row = 0; row < prompt.size(); ++row) {
+    if (prompt.ids[static_cast<size_t>(row)] == config.image_token_id) prompt.visual_rows.push_back(row);
+  }
+  const size_t levels = media.images.empty() ? 0 : media.images[0].deepstack.size();
+  for (size_t level = 0; level < levels; ++level) {
+    Tensor joined({prompt.image_tokens, config.text.hidden_size});
+    float* to = joined.data();
+    for (const auto& image : media.images) to = std::copy_n(image.deepstack[level].data(), image.deepstack[level].elements(), to);
+    prompt.deepstack.push_back(std::move(joined));
+  }
+  for (auto& image : media.images) prompt.image_features.push_back(std::move(image.features));
+  prompt.audio_features = std::move(media.audio);
+  prompt.user_grids = std::move(media.grids);
+  return prompt;
+}
+
+Result<Prompt> build_prompt(const model::Model& model, const assistant::Request& request) {
+  TRY(const std::string text, model.chat_template.render(messages_of(model.tokenizer, request), true));
+  TRY(const auto ids, model.tokenizer.encode_prompt(text));
+  TRY(auto media, encode_media(model, request));
+  auto expanded = expand(ids, media, model.config.thinker);
+  return assemble_prompt(model, std::move(expanded), std::move(media));
+}
+
+}  // namespace calliope::engine

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "assistant/request.h"
+#include "base/result.h"
+#include "model/model.h"
+
+namespace calliope::engine {
+
+/// A prompt ready for prefill: ids with one placeholder a media token, embeddings with the media rows in place.
+struct Prompt {
+  std::vector<int32_t> ids;                                ///< [T]
+  model::Positions positions;                              ///< T entries
+  tensor::Tensor embeds;                                   ///< [T, D]
+  std::vector<int64_t> visual_rows;                        ///< rows of image tokens
+  std::vector<tensor::Tensor> deepstack;                   ///< each [visual rows, D]
+  std::vector<tensor::Tensor> image_features, audio_features;
+  std::vector<model::ImageGrid> user_grids;                ///< of the pictures, all in user turns
+  int audio_tokens = 0;
+  int image_tokens = 0;
+
+  int64_t size() const { return static_cast<int64_t>(ids.size()); }
+  bool is_media(int64_t row, const model::ThinkerConfig& config) const;
+};
+
+/// What the encoders made of one request's media, in the order of the placeholders.
+struct EncodedMedia {
+  std::vector<tensor::Tensor> audio;
+  std::vector<model::VisionFeatures> images;
+  std::vector<model::ImageGrid> grids;
+};
+
+/// Puts features where the placeholders are. `ids` holds one placeholder per media token. invalid_argument when the
+/// placeholders and the features disagree, or the prompt is longer than the model's context.
+Result<Prompt> assemble_prompt(const model::Model& model, std::vector<int32_t> ids, EncodedMedia media);
+
+/// The whole way from a request: chat template, tokens, log-mel and patches, encoders. Errors as assemble_prompt, and
+/// what the media are refused for.
+Result<Prompt> build_prompt(const model::Model& model, const assistant::Request& request);
+
+}  // namespace calliope::engine
