@@ -3,57 +3,52 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/thread_pool.h"
+#include "kernels/elementwise_internal.h"
+#include "kernels/isa.h"
+
 namespace calliope::kernels {
 namespace {
 
-template <class F>
-void each(tensor::Rows x, F f) {
-  for (int64_t t = 0; t < x.rows; ++t) {
-    float* row = x.row(t);
-    for (int64_t i = 0; i < x.cols; ++i) row[i] = f(row[i]);
-  }
+const detail::ElementwiseRows& row_kernels() {
+  return active_isa() == Isa::avx2 ? detail::kElementwiseAvx2 : detail::kElementwisePlain;
+}
+
+// Waking a thread pays from some ten thousand exponentials on.
+int64_t grain(int64_t cols) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, cols)); }
+
+void each_row(tensor::Rows x, void (*row)(float* x, int64_t n)) {
+  parallel_for(x.rows, grain(x.cols), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) row(x.row(t), x.cols);
+  });
 }
 
 }  // namespace
 
 void add(tensor::ConstRows a, tensor::Rows x) {
   CHECK(a.rows == x.rows && a.cols == x.cols);
-  for (int64_t t = 0; t < x.rows; ++t) {
-    const float* from = a.row(t);
-    float* to = x.row(t);
-    for (int64_t i = 0; i < x.cols; ++i) to[i] += from[i];
-  }
+  const auto row = row_kernels().add;
+  for (int64_t t = 0; t < x.rows; ++t) row(a.row(t), x.row(t), x.cols);
 }
 
 void silu_mul(tensor::ConstRows up, tensor::Rows gate) {
   CHECK(up.rows == gate.rows && up.cols == gate.cols);
-  for (int64_t t = 0; t < gate.rows; ++t) {
-    const float* u = up.row(t);
-    float* g = gate.row(t);
-    for (int64_t i = 0; i < gate.cols; ++i) g[i] = g[i] * sigmoid(g[i]) * u[i];
-  }
+  const auto row = row_kernels().silu_mul;
+  parallel_for(gate.rows, grain(gate.cols), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) row(up.row(t), gate.row(t), gate.cols);
+  });
 }
 
-void silu(tensor::Rows x) {
-  each(x, [](float v) { return v * sigmoid(v); });
-}
+void silu(tensor::Rows x) { each_row(x, row_kernels().silu); }
 
-void gelu(tensor::Rows x) {
-  each(x, [](float v) { return 0.5f * v * (1.0f + std::erf(v * 0.70710678118654752f)); });
-}
+void gelu(tensor::Rows x) { each_row(x, row_kernels().gelu); }
 
-void gelu_tanh(tensor::Rows x) {
-  each(x, [](float v) { return 0.5f * v * (1.0f + std::tanh(0.79788456080286536f * (v + 0.044715f * v * v * v))); });
-}
+void gelu_tanh(tensor::Rows x) { each_row(x, row_kernels().gelu_tanh); }
 
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
 void softmax(std::span<float> row) {
-  if (row.empty()) return;
-  const float top = *std::max_element(row.begin(), row.end());
-  float sum = 0;
-  for (float& value : row) sum += value = std::exp(value - top);
-  for (float& value : row) value /= sum;
+  if (!row.empty()) row_kernels().softmax(row.data(), static_cast<int64_t>(row.size()));
 }
 
 }  // namespace calliope::kernels
