@@ -26,7 +26,7 @@ function(calliope_room name)
   # One translation unit per instruction set, chosen at run time (kernels/isa.h).
   foreach(source IN LISTS sources)
     if(source MATCHES "_avx2\\.cc$" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;$<$<NOT:$<CONFIG:Debug>>:-O3>")
     endif()
   endforeach()
 endfunction()
