@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/unroll.h"
 #include "kernels/vector_math_avx2.h"
 
 namespace calliope::kernels::detail {
@@ -27,22 +28,34 @@ struct Tile {
   const float* value(int64_t s) const { return call.v.row(s) + kv * call.shape.head_dim; }
 };
 
-// q . k for kQueries x kKeys pairs: eight lanes of partial sums over the head's dimensions.
+// The sums of eight vectors' lanes, ((0+1)+(2+3)) + ((4+5)+(6+7)) each.
+__m256 sum_each(const __m256* v) {
+  const __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
+  const __m256 high = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
+  return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+}
+
+// q . k for kQueries queries from `first` on and the `count` <= kKeys keys from s on, kQueries x kKeys = 8: eight lanes
+// of partial sums over the head's dimensions.
 template <int kQueries, int kKeys>
-void dots(const Tile& tile, int64_t s) {
+void dots(const Tile& tile, int64_t first, int64_t s, int64_t count) {
+  static_assert(kQueries * kKeys == 8);
   const int64_t dim = tile.call.shape.head_dim;
-  __m256 sums[kQueries][kKeys];
+  __m256 sums[8];
   const float* keys[kKeys];
-  for (int k = 0; k < kKeys; ++k) keys[k] = tile.key(s + k);
-  for (auto& row : sums) {
-    for (__m256& sum : row) sum = _mm256_setzero_ps();
-  }
+  CALLIOPE_UNROLL
+  for (int k = 0; k < kKeys; ++k) keys[k] = tile.key(s + std::min<int64_t>(k, count - 1));
+  CALLIOPE_UNROLL
+  for (int i = 0; i < 8; ++i) sums[i] = _mm256_setzero_ps();
   const auto step = [&](auto load) {
     __m256 q[kQueries];
-    for (int i = 0; i < kQueries; ++i) q[i] = load(tile.queries[i]);
+    CALLIOPE_UNROLL
+    for (int i = 0; i < kQueries; ++i) q[i] = load(tile.queries[first + i]);
+    CALLIOPE_UNROLL
     for (int k = 0; k < kKeys; ++k) {
       const __m256 key = load(keys[k]);
-      for (int i = 0; i < kQueries; ++i) sums[i][k] = _mm256_fmadd_ps(q[i], key, sums[i][k]);
+      CALLIOPE_UNROLL
+      for (int i = 0; i < kQueries; ++i) sums[i * kKeys + k] = _mm256_fmadd_ps(q[i], key, sums[i * kKeys + k]);
     }
   };
   int64_t d = 0;
@@ -51,17 +64,19 @@ void dots(const Tile& tile, int64_t s) {
     const __m256i mask = first_lanes(dim - d);
     step([&](const float* p) { return _mm256_maskload_ps(p + d, mask); });
   }
+  alignas(32) float values[8];
+  _mm256_store_ps(values, _mm256_mul_ps(sum_each(sums), _mm256_set1_ps(tile.call.shape.scale)));
+  CALLIOPE_UNROLL
   for (int i = 0; i < kQueries; ++i) {
-    float* row = tile.row(i) + (s - tile.all.begin);
-    for (int k = 0; k < kKeys; ++k) row[k] = sum_avx2(sums[i][k]) * tile.call.shape.scale;
+    std::copy_n(values + i * kKeys, std::min<int64_t>(count, kKeys), tile.row(first + i) + (s - tile.all.begin));
   }
 }
 
-template <int kQueries>
-void score(const Tile& tile) {
+template <int kQueries, int kKeys>
+void score(const Tile& tile, int64_t first) {
   int64_t s = tile.all.begin;
-  for (; s + 3 <= tile.all.end; s += 3) dots<kQueries, 3>(tile, s);
-  for (; s < tile.all.end; ++s) dots<kQueries, 1>(tile, s);
+  for (; s + kKeys <= tile.all.end; s += kKeys) dots<kQueries, kKeys>(tile, first, s, kKeys);
+  if (s < tile.all.end) dots<kQueries, kKeys>(tile, first, s, tile.all.end - s);
 }
 
 // exp(score - top) over the query's own keys, zero elsewhere; gives 1 / sum.
@@ -86,19 +101,25 @@ template <int kQueries, int kVectors>
 void blend(const Tile& tile, int64_t d, const float* scales) {
   const int64_t left = tile.call.shape.head_dim - d;
   __m256i masks[kVectors];
+  CALLIOPE_UNROLL
   for (int j = 0; j < kVectors; ++j) masks[j] = first_lanes(std::clamp<int64_t>(left - 8 * j, 0, 8));
   __m256 sums[kQueries][kVectors];
-  for (auto& row : sums) {
-    for (__m256& sum : row) sum = _mm256_setzero_ps();
+  CALLIOPE_UNROLL
+  for (int i = 0; i < kQueries; ++i) {
+    CALLIOPE_UNROLL
+    for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm256_setzero_ps();
   }
   const int64_t keys = tile.all.end - tile.all.begin;
   const auto run = [&](auto load) {
     for (int64_t s = 0; s < keys; ++s) {
       const float* from = tile.value(tile.all.begin + s) + d;
       __m256 values[kVectors];
+      CALLIOPE_UNROLL
       for (int j = 0; j < kVectors; ++j) values[j] = load(from + 8 * j, j);
+      CALLIOPE_UNROLL
       for (int i = 0; i < kQueries; ++i) {
         const __m256 weight = _mm256_broadcast_ss(tile.row(i) + s);
+        CALLIOPE_UNROLL
         for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm256_fmadd_ps(weight, values[j], sums[i][j]);
       }
     }
@@ -108,7 +129,9 @@ void blend(const Tile& tile, int64_t d, const float* scales) {
   } else {
     run([&](const float* p, int j) { return _mm256_maskload_ps(p, masks[j]); });
   }
+  CALLIOPE_UNROLL
   for (int i = 0; i < kQueries; ++i) {
+    CALLIOPE_UNROLL
     for (int j = 0; j < kVectors; ++j) {
       const __m256 sum = _mm256_mul_ps(sums[i][j], _mm256_set1_ps(scales[i]));
       _mm256_maskstore_ps(tile.outs[i] + d + 8 * j, masks[j], sum);
@@ -118,13 +141,16 @@ void blend(const Tile& tile, int64_t d, const float* scales) {
 
 template <int kQueries>
 void attend(const Tile& tile) {
-  score<kQueries>(tile);
+  for (int i = 0; i + 2 <= kQueries; i += 2) score<2, 4>(tile, i);
+  if (kQueries % 2 == 1) score<1, 8>(tile, kQueries - 1);
   float scales[kQueries];
+  CALLIOPE_UNROLL
   for (int i = 0; i < kQueries; ++i) scales[i] = weigh(tile, i);
   // Three vectors of values are 12 sums for four queries.
+  const int64_t dim = tile.call.shape.head_dim;
   int64_t d = 0;
-  for (; d + 16 < tile.call.shape.head_dim; d += 24) blend<kQueries, 3>(tile, d, scales);
-  for (; d < tile.call.shape.head_dim; d += 8) blend<kQueries, 1>(tile, d, scales);
+  for (; d + 32 < dim; d += 24) blend<kQueries, 3>(tile, d, scales);
+  for (; d < dim; d += 16) blend<kQueries, 2>(tile, d, scales);
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
 #include "kernels/conv_internal.h"
 
 #if defined(__AVX2__)
-#include <immintrin.h>
-
 #include <algorithm>
+
+#include "kernels/unroll.h"
+#include "kernels/vector_math_avx2.h"
 
 namespace calliope::kernels::detail {
 namespace {
@@ -12,51 +13,41 @@ constexpr int64_t kPanel = PackedWeight::kPanel;
 // Inner products are cut into runs of this length, so that a panel's part (24 KiB) stays in L1 while windows pass by.
 constexpr int64_t kRun = 384;
 
-void store(float* to, __m256 low, __m256 high, int64_t count) {
-  if (count >= kPanel) {
-    _mm256_storeu_ps(to, low);
-    _mm256_storeu_ps(to + 8, high);
-    return;
-  }
-  alignas(32) float values[kPanel];
-  _mm256_store_ps(values, low);
-  _mm256_store_ps(values + 8, high);
-  std::copy_n(values, count, to);
-}
-
-__m256 load_low(const float* from, int64_t count) {
-  if (count >= 8) return _mm256_loadu_ps(from);
-  alignas(32) float values[8] = {};
-  std::copy_n(from, std::max<int64_t>(count, 0), values);
-  return _mm256_load_ps(values);
+// to[i] = base[i] + sums[i] for the first `count` lanes.
+void add_store(float* to, const float* base, __m256 sums, int64_t count) {
+  if (count >= 8) return _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(base), sums));
+  if (count <= 0) return;
+  const __m256i mask = first_lanes(count);
+  _mm256_maskstore_ps(to, mask, _mm256_add_ps(_mm256_maskload_ps(base, mask), sums));
 }
 
 // kRows windows x kPanels panels over inner indices [begin, end): one chain of sums each, in the order of k, whatever
-// the shape of the tile. The first run starts from the bias, the others from what y holds.
+// the shape of the tile, added to the bias in the first run and to what y holds in the others.
 template <int kRows, int kPanels>
-void tile(const Windows& x, const PackedWeight& w, tensor::Rows y, int64_t row, int64_t panel, int64_t begin, int64_t end) {
+void tile(const Windows& x, const PackedWeight& w, tensor::Rows y, int64_t row, int64_t panel, int64_t begin,
+          int64_t end) {
   __m256 sums[kRows][kPanels][2];
-  for (int p = 0; p < kPanels; ++p) {
-    const int64_t first = (panel + p) * kPanel, count = std::min(kPanel, w.out() - first);
-    for (int r = 0; r < kRows; ++r) {
-      const float* from = begin == 0 ? w.bias() + first : y.row(row + r) + first;
-      sums[r][p][0] = begin == 0 ? _mm256_loadu_ps(from) : load_low(from, count);
-      sums[r][p][1] = begin == 0 ? _mm256_loadu_ps(from + 8) : load_low(from + 8, count - 8);
-    }
+  CALLIOPE_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    CALLIOPE_UNROLL
+    for (int p = 0; p < kPanels; ++p) sums[r][p][0] = sums[r][p][1] = _mm256_setzero_ps();
   }
   const float* weights = w.panel(panel) + begin * kPanel;
-  const int64_t panel_stride = w.inner() * kPanel;
+  const int64_t panel_stride = w.inner() * kPanel, stride = x.stride;
   for (int64_t k = begin; k < end;) {
     const int64_t tap = k / x.cols, i = k % x.cols, count = std::min(end - k, x.cols - i);
-    const float* run = x.data + row * x.stride + tap * x.tap_stride + i;
+    const float* run = x.data + row * stride + tap * x.tap_stride + i;
     for (int64_t j = 0; j < count; ++j, weights += kPanel) {
       __m256 factors[kPanels][2];
+      CALLIOPE_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         factors[p][0] = _mm256_loadu_ps(weights + p * panel_stride);
         factors[p][1] = _mm256_loadu_ps(weights + p * panel_stride + 8);
       }
+      CALLIOPE_UNROLL
       for (int r = 0; r < kRows; ++r) {
-        const __m256 value = _mm256_broadcast_ss(run + r * x.stride + j);
+        const __m256 value = _mm256_broadcast_ss(run + r * stride + j);
+        CALLIOPE_UNROLL
         for (int p = 0; p < kPanels; ++p) {
           sums[r][p][0] = _mm256_fmadd_ps(value, factors[p][0], sums[r][p][0]);
           sums[r][p][1] = _mm256_fmadd_ps(value, factors[p][1], sums[r][p][1]);
@@ -65,9 +56,16 @@ void tile(const Windows& x, const PackedWeight& w, tensor::Rows y, int64_t row, 
     }
     k += count;
   }
+  CALLIOPE_UNROLL
   for (int p = 0; p < kPanels; ++p) {
-    const int64_t first = (panel + p) * kPanel;
-    for (int r = 0; r < kRows; ++r) store(y.row(row + r) + first, sums[r][p][0], sums[r][p][1], w.out() - first);
+    const int64_t first = (panel + p) * kPanel, count = w.out() - first;
+    CALLIOPE_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      float* to = y.row(row + r) + first;
+      const float* base = begin == 0 ? w.bias() + first : to;
+      add_store(to, base, sums[r][p][0], count);
+      add_store(to + 8, base + 8, sums[r][p][1], count - 8);
+    }
   }
 }
 

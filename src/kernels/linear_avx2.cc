@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "kernels/unroll.h"
+
 namespace calliope::kernels::detail {
 namespace {
 
@@ -44,26 +46,35 @@ void tile(tensor::ConstRows x, const std::byte* weight, tensor::Rows y, int64_t 
   constexpr auto kSize = static_cast<int64_t>(tensor::size_of(kType));
   const int64_t in = x.cols;
   __m256 sums[kTokens][kFeatures];
-  for (auto& row : sums) {
-    for (auto& sum : row) sum = _mm256_setzero_ps();
+  CALLIOPE_UNROLL
+  for (int k = 0; k < kTokens; ++k) {
+    CALLIOPE_UNROLL
+    for (int f = 0; f < kFeatures; ++f) sums[k][f] = _mm256_setzero_ps();
   }
   const std::byte* w = weight + o * in * kSize;
   int64_t i = 0;
   for (; i + 8 <= in; i += 8) {
     __m256 features[kFeatures];
+    CALLIOPE_UNROLL
     for (int f = 0; f < kFeatures; ++f) features[f] = load_weights<kType>(w + (f * in + i) * kSize);
+    CALLIOPE_UNROLL
     for (int k = 0; k < kTokens; ++k) {
       const __m256 token = _mm256_loadu_ps(x.row(t + k) + i);
+      CALLIOPE_UNROLL
       for (int f = 0; f < kFeatures; ++f) sums[k][f] = _mm256_fmadd_ps(token, features[f], sums[k][f]);
     }
   }
   if (i < in) {
+    CALLIOPE_UNROLL
     for (int f = 0; f < kFeatures; ++f) {
       const __m256 feature = load_weights_tail<kType>(w + (f * in + i) * kSize, in - i);
+      CALLIOPE_UNROLL
       for (int k = 0; k < kTokens; ++k) sums[k][f] = _mm256_fmadd_ps(load_tail(x.row(t + k) + i, in - i), feature, sums[k][f]);
     }
   }
+  CALLIOPE_UNROLL
   for (int k = 0; k < kTokens; ++k) {
+    CALLIOPE_UNROLL
     for (int f = 0; f < kFeatures; ++f) y.row(t + k)[o + f] = horizontal_sum(sums[k][f]);
   }
 }

@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cctype>
 
 #include "model/config_reader.h"

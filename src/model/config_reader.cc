@@ -1,5 +1,6 @@
 #include "model/config_reader.h"
 
+#include <boost/json.hpp>
 #include <cmath>
 
 namespace calliope::model {

@@ -1,12 +1,16 @@
 #pragma once
 
-#include <boost/json.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+
+namespace boost::json {
+class object;
+class value;
+}  // namespace boost::json
 
 namespace calliope::model {
 

@@ -18,6 +18,7 @@ from speech_data import SpeechStore
 
 SEGMENT_FRAMES = 13
 BATCH = 4
+ANSWER_WEIGHT = 10  # the domain's answers are heard most; other speech keeps the codec general
 
 
 def utterance(audio: np.ndarray, item: dict) -> torch.Tensor:
@@ -105,7 +106,7 @@ def train_code2wav(store: SpeechStore, codes: torch.Tensor, folder: str, minutes
         ema.steps = step = state["step"]
     loss_of = SpectralLoss(device)
     audio = store.audio()
-    weights = np.array([i["frames"] for i in store.items], float)
+    weights = np.array([i["frames"] * (ANSWER_WEIGHT if i["kind"].startswith("answer") else 1) for i in store.items], float)
     weights /= weights.sum()
     rng = np.random.default_rng(step)
     began, shown, running = time.time(), time.time(), []

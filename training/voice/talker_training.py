@@ -100,6 +100,11 @@ def input_rows(model: Talker, text: Text, ids, codes_in, prefixes, corrupt: floa
     if corrupt:
         swap = torch.rand(len(codes), device=ids.device) < corrupt
         codes = torch.where(swap[:, None], codes[torch.randperm(len(codes), device=ids.device)], codes)
+        # later groups are guessed wrong more often: far more of them, each group on its own
+        swap = torch.rand(codes.shape, device=ids.device) < 3 * corrupt
+        swap[:, 0] = False
+        others = torch.stack([c[torch.randperm(len(c), device=ids.device)] for c in codes.T], 1)
+        codes = torch.where(swap, others, codes)
     x = x.index_put(tuple(spoken.nonzero().T), model.code_rows(codes), accumulate=True)
     special = model.special_rows(config.TALKER["speaker_id"]["calliope"], ids.device)
     at = torch.tensor(prefixes, device=ids.device)[:, None] - PREFIX_ROWS + torch.arange(PREFIX_ROWS, device=ids.device)
@@ -203,8 +208,8 @@ def train_talker(examples, weights, held_out, questions, text: Text, folder: str
         model.train()
         batch = batch_tensors([examples[i] for i in part], text, questions, r)
         batch = [b.to(device) if torch.is_tensor(b) else b for b in batch]
-        first, later, balance, accuracy = batch_loss(model, text, batch, 64, r.random() * 0.15)
-        loss = first + 0.5 * sum(later) / len(later) * 2 + 0.01 * balance
+        first, later, balance, accuracy = batch_loss(model, text, batch, 200, r.random() * 0.25)
+        loss = first + 2 * sum(later) / len(later) + 0.01 * balance
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trainable, 1.0)

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace calliope::cli {
+
+/// The checkpoint folder to use when none is named: $CALLIOPE_MODEL, else calliope-nano beside the program or the sources.
+std::string default_model();
+
+struct AskOptions {
+  std::string model;
+  std::string text;
+  std::vector<std::string> images;
+  std::vector<std::string> sounds;
+  std::string speak;  ///< WAV file to write; empty: text only
+  std::string voice;
+  std::string system;
+  float temperature = 0.0f;
+  int max_tokens = 512;
+  int threads = 0;
+  bool times = false;  ///< print latencies to stderr
+};
+/// Answers once, streaming the text to stdout. Returns the exit status.
+int run_ask(const AskOptions& options);
+
+struct InfoOptions {
+  std::string model;
+};
+/// Prints the parts of a checkpoint, their shapes and sizes, and the memory needed.
+int run_info(const InfoOptions& options);
+
+struct TraceOptions {
+  std::string model;
+  std::string inputs;   ///< safetensors file of what the reference processor returns
+  std::string request;  ///< or a chat-completions body
+  std::string out;
+  int max_tokens = 0;
+  bool speak = false;
+};
+/// Runs the model greedily and writes every intermediate tensor to a safetensors file.
+int run_trace(const TraceOptions& options);
+
+struct BenchOptions {
+  std::string model;
+  int prompt_tokens = 512;
+  int gen_tokens = 64;
+  std::vector<int> batch = {1};
+  int threads = 0;
+  int repeat = 3;
+  bool json = false;
+};
+/// Measures prefill and decode; one line per batch size.
+int run_bench(const BenchOptions& options);
+
+}  // namespace calliope::cli

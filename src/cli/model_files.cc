@@ -1,0 +1,23 @@
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "cli/commands.h"
+
+namespace calliope::cli {
+
+std::string default_model() {
+  namespace fs = std::filesystem;
+  if (const char* named = std::getenv("CALLIOPE_MODEL"); named && *named) return named;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  // build/<preset>/calliope, an installed bin/calliope, or the sources it was built from.
+  for (fs::path at = program.parent_path(); !at.empty() && at != at.root_path(); at = at.parent_path()) {
+    for (const char* place : {"models/calliope-nano", "share/calliope/calliope-nano"}) {
+      if (fs::exists(at / place / "config.json", error)) return (at / place).string();
+    }
+  }
+  return "models/calliope-nano";
+}
+
+}  // namespace calliope::cli

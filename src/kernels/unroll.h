@@ -1,0 +1,9 @@
+#pragma once
+
+// Before loops of constant length over registers: GCC keeps an array of vectors in registers only when every loop over
+// it is unrolled.
+#if defined(__clang__)
+#define CALLIOPE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CALLIOPE_UNROLL _Pragma("GCC unroll 16")
+#endif

@@ -1,0 +1,149 @@
+"""Spoken digits and questions: real recordings, free synthetic voices, and what rooms and telephones do to them."""
+
+from __future__ import annotations
+
+import io
+import random
+import subprocess
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.io import wavfile
+from scipy.signal import resample_poly
+
+from understanding import facts
+
+RATE = 16000
+HELD_SPEAKER = "theo"  # of the recorded digits, kept for validation
+FLITE = ["kal16", "awb", "rms", "slt", "kal"]
+ESPEAK = ["en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-us+f2", "en-us+f4", "en-gb+f3", "en-us+m3", "en-gb+m5",
+          "en-us+m7", "en-gb+f1", "en-029"]
+HELD_VOICES = {"awb", "en-gb+f3"}  # kept for validation of spoken questions
+
+
+def read_wav(data: bytes) -> np.ndarray:
+    """Mono samples at 16 kHz, int16."""
+    rate, x = wavfile.read(io.BytesIO(data))
+    if x.ndim > 1:
+        x = x.mean(1)
+    x = x.astype(np.float32)
+    if rate != RATE:
+        divisor = np.gcd(rate, RATE)
+        x = resample_poly(x, RATE // divisor, rate // divisor)
+    x = x / max(1.0, float(np.abs(x).max())) * 20000
+    return x.astype(np.int16)
+
+
+def trim(x: np.ndarray) -> np.ndarray:
+    """Without the silence at either end."""
+    loud = np.flatnonzero(np.abs(x) > 600)
+    return x[max(0, loud[0] - 800) : loud[-1] + 1600] if len(loud) else x
+
+
+def speak(text: str, voice: str, rng: random.Random) -> np.ndarray:
+    """Text spoken by a free synthesiser at a random speed and pitch."""
+    out = "/tmp/calliope-speak-%d.wav" % rng.randrange(1 << 40)
+    if voice in FLITE:
+        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={rng.uniform(0.8, 1.25):.2f}", "-t", text, "-o", out]
+    else:
+        command = ["espeak-ng", "-v", voice, "-s", str(rng.randint(125, 195)), "-p", str(rng.randint(25, 75)), "-w", out, text]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    data = Path(out).read_bytes()
+    Path(out).unlink()
+    # espeak-ng leaves the length open in the header.
+    return trim(read_wav(data))
+
+
+def spoken_questions() -> list[tuple[str, str]]:
+    """Questions people say aloud, with their answers."""
+    out = []
+    for kind, train, _, items in facts.FAMILIES:
+        if kind in ("greeting", "who", "can", "thanks", "bye", "how"):
+            out += [(w, items[0]["a"]) for w in train[:6]]
+        elif kind == "capital":
+            out += [(train[0].format(**item), item["a"]) for item in items]
+        elif kind in ("colour", "sound", "day_after", "month_after", "opposite"):
+            out += [(train[0].format(**item), item["a"]) for item in items[:16]]
+        elif kind == "sum":
+            out += [(train[0].format(**item), item["a"]) for item in items if " plus " in item["q"] and item["q"][0].isalpha()
+                    and all(facts.NUMBERS.index(n) <= 5 for n in item["q"].split(" plus "))]
+    return out
+
+
+class Sounds:
+    """All clips, in memory: .digits and .questions are lists of (int16 samples, label, voice)."""
+
+    def __init__(self, data: Path, cache: Path):
+        file = cache / "sounds.pt"
+        if not file.exists():
+            archive = data / "spoken-digits" / "recordings.tar.xz"
+            if not archive.exists():
+                raise SystemExit(f"{archive} is missing: give the folder with spoken-digits/recordings.tar.xz by --data")
+            rng = random.Random(3)
+            digits, questions = [], []
+            with tarfile.open(archive) as tar:
+                for member in tar:
+                    if member.name.endswith(".wav"):
+                        digit, speaker, _ = Path(member.name).name.split("_")
+                        digits.append((trim(read_wav(tar.extractfile(member).read())), int(digit), speaker))
+            for digit in range(10):
+                for voice in FLITE + ESPEAK:
+                    for _ in range(4):
+                        digits.append((speak(facts.NUMBERS[digit], voice, rng), digit, voice))
+            for text, answer in spoken_questions():
+                for voice in rng.sample(FLITE, 3) + rng.sample(ESPEAK, 3):
+                    questions.append((speak(text, voice, rng), (text, answer), voice))
+            torch.save((digits, questions), file)
+        digits, questions = torch.load(file, weights_only=False)
+        self.digits = [d for d in digits if d[2] != HELD_SPEAKER]
+        self.held_digits = [d for d in digits if d[2] == HELD_SPEAKER]
+        self.questions = [q for q in questions if q[2] not in HELD_VOICES]
+        self.held_questions = [q for q in questions if q[2] in HELD_VOICES]
+        # Real voices are fewer than synthetic ones and worth more.
+        self.digit_weights = [2.0 if d[2] not in FLITE + ESPEAK else 1.0 for d in self.digits]
+
+
+def augment(x: np.ndarray, rng: random.Random) -> np.ndarray:
+    """float32 in [-1, 1]: speed and pitch, bandwidth, room, noise, loudness, silence around."""
+    y = x.astype(np.float32) / 32768
+    factor = rng.uniform(0.82, 1.2)
+    y = np.interp(np.arange(0, len(y) - 1, factor), np.arange(len(y)), y).astype(np.float32)
+    if rng.random() < 0.5:  # telephone
+        y = resample_poly(resample_poly(y, 1, 2), 2, 1).astype(np.float32)
+    if rng.random() < 0.3:  # a small room
+        tail = np.random.randn(2000).astype(np.float32) * np.exp(-np.arange(2000) / rng.uniform(100, 600)).astype(np.float32)
+        tail[0] = rng.uniform(3, 12)
+        y = np.convolve(y, tail / np.abs(tail).max())[: len(y) + 800].astype(np.float32)
+    y = np.pad(y, (int(RATE * rng.uniform(0, 0.25)), int(RATE * rng.uniform(0, 0.3))))
+    y *= rng.uniform(0.08, 0.9) / max(1e-4, float(np.abs(y).max()))
+    noise = np.random.randn(len(y)).astype(np.float32)
+    if rng.random() < 0.5:
+        noise = np.cumsum(noise) * 0.05
+        noise -= np.convolve(noise, np.ones(200) / 200, "same")
+    power = float((y**2).mean() / max(1e-9, (noise**2).mean())) ** 0.5
+    return (y + noise.astype(np.float32) * power * 10 ** (-rng.uniform(8, 45) / 20)).clip(-1, 1).astype(np.float32)
+
+
+class Mel:
+    """Log-mel features as WhisperFeatureExtractor."""
+
+    def __init__(self):
+        from transformers.audio_utils import mel_filter_bank
+
+        filters = mel_filter_bank(201, 128, 0.0, 8000.0, RATE, norm="slaney", mel_scale="slaney")
+        self.filters = torch.from_numpy(filters).float()
+        self.window = torch.hann_window(400)
+
+    def __call__(self, x: np.ndarray) -> torch.Tensor:  # -> [128, frames]
+        power = torch.stft(torch.from_numpy(x), 400, 160, window=self.window, return_complex=True)[:, :-1].abs() ** 2
+        log = (self.filters.T @ power).clamp(min=1e-10).log10()
+        return (torch.maximum(log, log.max() - 8) + 4) / 4
+
+    def batch(self, clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, 128, T] padded to whole seconds, and the frames of each."""
+        mels = [self(clip) for clip in clips]
+        frames = torch.tensor([m.shape[1] for m in mels])
+        longest = int((frames.max() + 99) // 100 * 100)
+        return torch.stack([torch.nn.functional.pad(m, (0, longest - m.shape[1])) for m in mels]), frames

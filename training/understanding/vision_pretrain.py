@@ -1,0 +1,114 @@
+"""Trains the vision encoder alone on photos (class) and drawn words (letters), before it joins the language model.
+
+usage: python -m understanding.vision_pretrain --data DIR --out DIR --minutes N
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from understanding import pictures
+from understanding.model import VisionEncoder, patchify
+
+SLOTS, LETTERS = pictures.MAX_LETTERS, 27
+
+
+class Heads(nn.Module):
+    """Throw-away heads: class of a photo, letters of a word slot by slot."""
+
+    def __init__(self):
+        super().__init__()
+        self.photo = nn.Linear(256, 10)
+        self.word = nn.Linear(16 * 256, SLOTS * LETTERS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    args.out.mkdir(parents=True, exist_ok=True)
+    photos = pictures.Photos(args.data, args.out)
+    words = pictures.Words(args.out, held_out=False)
+    held_words = pictures.Words(args.out, held_out=True, count=600)
+    encoder, heads = VisionEncoder().to(device), Heads().to(device)
+    parameters = list(encoder.parameters()) + list(heads.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=args.lr, weight_decay=0.05, betas=(0.9, 0.98))
+    state_file = args.out / "vision.pt"
+    step, spent = 0, 0.0
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=False)
+        encoder.load_state_dict(state["encoder"])
+        heads.load_state_dict(state["heads"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, spent = state["step"], state["spent"]
+    budget = args.minutes * 60
+    started = time.time() - spent
+    saved = time.time()
+
+    def save() -> None:
+        state = {"encoder": encoder.state_dict(), "heads": heads.state_dict(), "optimizer": optimizer.state_dict()}
+        torch.save(state | {"step": step, "spent": time.time() - started}, state_file)
+
+    def validate() -> str:
+        encoder.eval()
+        right = 0
+        with torch.no_grad():
+            for x, y in photos.validation(200):
+                features, _ = encoder(patchify(x.to(device)), 8, 8)
+                right += (heads.photo(features.mean(1)).argmax(1).cpu() == y).sum().item()
+            x, y = held_words.batch(600, augment=False)
+            features, _ = encoder(patchify(x.to(device)), 4, 16)
+            letters = heads.word(features.flatten(1)).view(-1, SLOTS, LETTERS).argmax(2).cpu()
+            word = (letters == y).all(1).float().mean().item()
+        encoder.train()
+        return f"photos {right / photos.held:.3f} words {word:.3f}"
+
+    running: list[float] = []
+    while (elapsed := time.time() - started) < budget:
+        progress = elapsed / budget
+        lr = args.lr * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * progress))
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        if step % 3 == 2:
+            x, y = words.batch(args.batch)
+            features, _ = encoder(patchify(x.to(device)), 4, 16, False)
+            logits = heads.word(features.flatten(1)).view(-1, LETTERS)
+            loss = F.cross_entropy(logits, y.to(device).flatten())
+        else:
+            x, y = photos.batch(args.batch)
+            features, _ = encoder(patchify(x.to(device)), 8, 8, False)
+            loss = F.cross_entropy(heads.photo(features.mean(1)), y.to(device), label_smoothing=0.05)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        running.append(loss.item())
+        step += 1
+        if step % 150 == 0:
+            print(f"step {step} {elapsed:.0f} s loss {sum(running) / len(running):.3f} lr {lr:.5f}", flush=True)
+            running = []
+        if time.time() - saved > 150:
+            print(f"step {step} {elapsed:.0f} s validation {validate()}", flush=True)
+            save()
+            saved = time.time()
+    print(f"end step {step} validation {validate()}", flush=True)
+    save()
+
+
+if __name__ == "__main__":
+    main()
