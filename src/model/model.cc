@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
 
