@@ -1,12 +1,18 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "base/result.h"
 
 namespace calliope::cli {
 
 /// The checkpoint folder to use when none is named: $CALLIOPE_MODEL, else calliope-nano beside the program or the sources.
 std::string default_model();
+
+/// Prints what went wrong as "calliope <command>: ..." and returns the exit status of a failure.
+int complain(const char* command, const Error& error);
 
 struct AskOptions {
   std::string model;
@@ -16,7 +22,7 @@ struct AskOptions {
   std::string speak;  ///< WAV file to write; empty: text only
   std::string voice;
   std::string system;
-  float temperature = 0.0f;
+  std::optional<float> temperature;  ///< none: as the checkpoint says
   int max_tokens = 512;
   int threads = 0;
   bool times = false;  ///< print latencies to stderr

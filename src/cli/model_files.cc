@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -18,6 +19,11 @@ std::string default_model() {
     }
   }
   return "models/calliope-nano";
+}
+
+int complain(const char* command, const Error& error) {
+  std::fprintf(stderr, "calliope %s: %s\n", command, error.message.c_str());
+  return 1;
 }
 
 }  // namespace calliope::cli
