@@ -19,7 +19,7 @@ TEXT = {
     "attention_bias": False, "num_experts": 0, "num_experts_per_tok": 1, "decoder_sparse_step": 1, "mlp_only_layers": [],
     "moe_intermediate_size": 768, "norm_topk_prob": True,
 }
-MIN_PIXELS, MAX_PIXELS = 64 * 64, 160 * 160
+MIN_PIXELS, MAX_PIXELS = 64 * 64, 5120
 EMBEDDING_SEED, EMBEDDING_STD = 20261123, 0.05
 
 

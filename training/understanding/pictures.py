@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from understanding import facts
 
-MAX_LETTERS = 10
 HELD_PHOTOS = 2000
-WORD_WIDTH, WORD_HEIGHT = 128, 32
+# What the image processor makes of pictures of many aspect ratios (config.MAX_PIXELS): width, height and share.
+SHAPES = {(128, 32): 0.5, (96, 32): 0.15, (160, 32): 0.1, (112, 32): 0.15, (96, 48): 0.05, (80, 48): 0.05}
 
 
 class Photos:
@@ -87,61 +87,77 @@ def fonts(held_out: bool) -> list[str]:
     return chosen
 
 
-def draw_word(word: str, font_file: str, rng: random.Random) -> Image.Image:
-    """One word on a plain, shaded or noisy ground, 128 x 32."""
+def draw_word(word: str, font_file: str, rng: random.Random, width: int, height: int) -> tuple[Image.Image, np.ndarray]:
+    """One word on a plain, shaded or noisy ground, width x height, and the letter (1 to 26, 0 for none) at every fourth
+    pixel of every sixteenth row: [height / 16, width / 4]."""
     back = tuple(rng.randrange(256) for _ in range(3))
     while True:
         ink = tuple(rng.randrange(256) for _ in range(3))
         if abs(sum(ink) - sum(back)) > 220:
             break
+    if rng.random() < 0.3:
+        back, ink = rng.choice([((255, 255, 255), (0, 0, 0)), ((0, 0, 0), (255, 255, 255)), ((255, 255, 255), (20, 20, 90))])
     scale = 2
-    image = Image.new("RGB", (WORD_WIDTH * scale, WORD_HEIGHT * scale), back)
-    size = rng.randint(15, 26) * scale
+    image = Image.new("RGB", (width * scale, height * scale), back)
+    size = rng.randint(14, 28) * scale
     while True:
         font = ImageFont.truetype(font_file, size)
         left, top, right, bottom = font.getbbox(word)
-        if (right - left <= WORD_WIDTH * scale - 8 and bottom - top <= WORD_HEIGHT * scale - 4) or size < 12:
+        if (right - left <= width * scale - 8 and bottom - top <= height * scale - 4) or size < 12:
             break
         size -= 2
-    free_x, free_y = WORD_WIDTH * scale - (right - left), WORD_HEIGHT * scale - (bottom - top)
+    free_x, free_y = width * scale - (right - left), height * scale - (bottom - top)
     x = rng.randint(2, max(2, free_x - 2)) if rng.random() < 0.5 else free_x // 2
     y = rng.randint(1, max(1, free_y - 1)) if rng.random() < 0.5 else free_y // 2
     ImageDraw.Draw(image).text((x - left, y - top), word, font=font, fill=ink)
     if rng.random() < 0.5:
         image = image.rotate(rng.uniform(-4, 4), resample=Image.BICUBIC, fillcolor=back)
-    image = image.resize((WORD_WIDTH, WORD_HEIGHT), Image.BICUBIC)
+    image = image.resize((width, height), Image.BICUBIC)
     if rng.random() < 0.2:
-        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.8)))
-    return image
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.7)))
+    letters = np.zeros((height // 16, width // 4), np.int64)
+    rows = slice(int(y / scale) // 16, int((y + bottom - top - 1) / scale) // 16 + 1)
+    for i, letter in enumerate(word.lower()):
+        start, end = (x + font.getlength(word[:n]) for n in (i, i + 1))
+        columns = [c for c in range(width // 4) if start <= (4 * c + 2) * scale < end]
+        letters[rows, columns] = ord(letter) - 96
+    return image, letters
 
 
 class Words:
-    """Pictures of words, drawn once and kept; the letters of each as slots (0 is no letter)."""
+    """Pictures of words in the sizes of SHAPES, drawn once and kept, with their letters place by place."""
 
-    def __init__(self, cache: Path, held_out: bool, count: int = 16000):
+    def __init__(self, cache: Path, held_out: bool, count: int = 20000):
         file = cache / f"words-{'held' if held_out else 'train'}.pt"
         if not file.exists():
             rng = random.Random(2 if held_out else 1)
             files = fonts(held_out)
             if not files:
                 raise SystemExit("no fonts found: install fonts-dejavu and fonts-liberation")
-            pixels, texts = [], []
-            for _ in range(count):
-                text = rng.choice(facts.WORDS)
-                shown = rng.choice([text, text, text.upper(), text.capitalize()])
-                pixels.append(np.asarray(draw_word(shown, rng.choice(files), rng)))
-                texts.append(text)
-            torch.save((torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(), texts), file)
-        self.pixels, self.texts = torch.load(file)
-        self.slots = torch.zeros(len(self.texts), MAX_LETTERS, dtype=torch.long)
-        for i, text in enumerate(self.texts):
-            for j, letter in enumerate(text[:MAX_LETTERS]):
-                self.slots[i, j] = ord(letter) - 96
+            shapes = {}
+            for shape, share in SHAPES.items():
+                pixels, letters, texts = [], [], []
+                while len(texts) < count * share:
+                    text = rng.choice(facts.WORDS)
+                    if not held_out and rng.random() < 0.2:  # any letters, so that letters are learnt and not only words
+                        text = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 8)))
+                    if len(text) > shape[0] // 11:
+                        continue
+                    shown = rng.choice([text, text, text.upper(), text.capitalize()])
+                    image, places = draw_word(shown, rng.choice(files), rng, *shape)
+                    pixels.append(np.asarray(image))
+                    letters.append(places)
+                    texts.append(text)
+                shapes[shape] = (torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(),
+                                 torch.from_numpy(np.stack(letters)), texts)
+            torch.save(shapes, file)
+        self.shapes = torch.load(file, weights_only=False)
 
-    def batch(self, count: int, augment: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
-        """Words [B, 3, 32, 128] and their letter slots."""
-        index = torch.randint(len(self.texts), (count,)) if augment else torch.arange(count)
-        x = self.pixels[index].float() / 127.5 - 1
-        if augment:
-            x = x + torch.randn_like(x) * torch.empty(count, 1, 1, 1).uniform_(0, 0.12)
-        return x.clamp_(-1, 1), self.slots[index]
+    def batch(self, count: int) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+        """Words of one size [B, 3, H, W], their letters [B, H / 16, W / 4], their texts."""
+        shape = random.choices(list(SHAPES), list(SHAPES.values()))[0]
+        pixels, letters, texts = self.shapes[shape]
+        index = torch.randint(len(texts), (count,))
+        x = pixels[index].float() / 127.5 - 1
+        x = x + torch.randn_like(x) * torch.empty(count, 1, 1, 1).uniform_(0, 0.12)
+        return x.clamp_(-1, 1), letters[index], [texts[i] for i in index.tolist()]
