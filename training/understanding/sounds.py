@@ -16,10 +16,13 @@ from scipy.signal import resample_poly
 from understanding import facts
 
 RATE = 16000
-HELD_SPEAKER = "theo"  # of the recorded digits, kept for validation
+HELD_SPEAKER = "yweweler"  # of the recorded digits, kept for validation
 FLITE = ["kal16", "awb", "rms", "slt", "kal"]
 ESPEAK = ["en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-us+f2", "en-us+f4", "en-gb+f3", "en-us+m3", "en-gb+m5",
           "en-us+m7", "en-gb+f1", "en-029"]
+# Every accent with every variant: as many different throats as there are for the digits.
+DIGIT_VOICES = FLITE + [f"{accent}+{variant}" for accent in ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-029")
+                        for variant in ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5")]
 HELD_VOICES = {"awb", "en-gb+f3"}  # kept for validation of spoken questions
 
 
@@ -76,33 +79,44 @@ class Sounds:
     """All clips, in memory: .digits and .questions are lists of (int16 samples, label, voice)."""
 
     def __init__(self, data: Path, cache: Path):
-        file = cache / "sounds.pt"
+        digits, questions = self.load_digits(data, cache / "digits.pt"), self.load_questions(cache / "questions.pt")
+        self.digits = [d for d in digits if d[2] != HELD_SPEAKER]
+        self.held_digits = [d for d in digits if d[2] == HELD_SPEAKER]
+        self.questions = [q for q in questions if q[2] not in HELD_VOICES]
+        self.held_questions = [q for q in questions if q[2] in HELD_VOICES]
+        # Real voices are fewer than synthetic ones and worth more.
+        self.digit_weights = [2.0 if d[2] not in DIGIT_VOICES else 1.0 for d in self.digits]
+
+    @staticmethod
+    def load_digits(data: Path, file: Path) -> list[tuple]:
         if not file.exists():
             archive = data / "spoken-digits" / "recordings.tar.xz"
             if not archive.exists():
                 raise SystemExit(f"{archive} is missing: give the folder with spoken-digits/recordings.tar.xz by --data")
             rng = random.Random(3)
-            digits, questions = [], []
+            digits = []
             with tarfile.open(archive) as tar:
                 for member in tar:
                     if member.name.endswith(".wav"):
                         digit, speaker, _ = Path(member.name).name.split("_")
                         digits.append((trim(read_wav(tar.extractfile(member).read())), int(digit), speaker))
             for digit in range(10):
-                for voice in FLITE + ESPEAK:
-                    for _ in range(4):
+                for voice in DIGIT_VOICES:
+                    for _ in range(6 if voice in FLITE else 2):
                         digits.append((speak(facts.NUMBERS[digit], voice, rng), digit, voice))
+            torch.save(digits, file)
+        return torch.load(file, weights_only=False)
+
+    @staticmethod
+    def load_questions(file: Path) -> list[tuple]:
+        if not file.exists():
+            rng = random.Random(4)
+            questions = []
             for text, answer in spoken_questions():
                 for voice in rng.sample(FLITE, 3) + rng.sample(ESPEAK, 3):
                     questions.append((speak(text, voice, rng), (text, answer), voice))
-            torch.save((digits, questions), file)
-        digits, questions = torch.load(file, weights_only=False)
-        self.digits = [d for d in digits if d[2] != HELD_SPEAKER]
-        self.held_digits = [d for d in digits if d[2] == HELD_SPEAKER]
-        self.questions = [q for q in questions if q[2] not in HELD_VOICES]
-        self.held_questions = [q for q in questions if q[2] in HELD_VOICES]
-        # Real voices are fewer than synthetic ones and worth more.
-        self.digit_weights = [2.0 if d[2] not in FLITE + ESPEAK else 1.0 for d in self.digits]
+            torch.save(questions, file)
+        return torch.load(file, weights_only=False)
 
 
 def augment(x: np.ndarray, rng: random.Random) -> np.ndarray:
