@@ -7,6 +7,7 @@ extern "C" {
 #include <libavutil/mem.h>
 }
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -27,10 +28,10 @@ struct FrameFree {
   void operator()(AVFrame* frame) const { av_frame_free(&frame); }
 };
 
-/// A file in memory as FFmpeg reads one; no protocol but this can be opened.
+/// A file in memory as FFmpeg reads one, in one of `formats` (FFmpeg's names, with commas); nothing else can be opened.
 class MemoryInput {
  public:
-  explicit MemoryInput(std::span<const uint8_t> bytes) : bytes_(bytes) {
+  MemoryInput(std::span<const uint8_t> bytes, const char* formats) : bytes_(bytes) {
     av_log_set_level(AV_LOG_QUIET);
     constexpr int kBuffer = 32 << 10;
     io_ = avio_alloc_context(static_cast<unsigned char*>(av_malloc(kBuffer)), kBuffer, 0, this, read, nullptr, seek);
@@ -41,6 +42,7 @@ class MemoryInput {
     context->max_streams = 16;
     AVDictionary* options = nullptr;
     av_dict_set(&options, "protocol_whitelist", "none", 0);
+    av_dict_set(&options, "format_whitelist", formats, 0);
     const int status = avformat_open_input(&context, nullptr, nullptr, &options);
     av_dict_free(&options);
     if (status == 0) context_.reset(context);

@@ -14,6 +14,8 @@ extern "C" {
 namespace calliope::media {
 namespace {
 
+constexpr const char* kFormats = "wav,w64,mp3,aac,mov,ogg,matroska,flac,aiff,caf,au,amr";
+
 std::unexpected<Error> unreadable(const std::string& why) {
   return fail(ErrorCode::invalid_argument, "this is not a readable sound: " + why + ". WAV, MP3, M4A, Ogg, WebM and FLAC are read");
 }
@@ -52,7 +54,9 @@ class Resampler {
                                            frame.sample_rate, 0, nullptr);
     av_channel_layout_uninit(&from);
     context_.reset(context);
-    if (status < 0 || swr_init(context) < 0) return false;
+    if (status < 0) return false;
+    av_opt_set_double(context, "rematrix_maxval", 1.0, 0);  // the mean of the channels, as it cannot clip
+    if (swr_init(context) < 0) return false;
     rate_ = frame.sample_rate;
     channels_ = channels;
     format_ = frame.format;
@@ -70,7 +74,7 @@ Result<std::vector<float>> decode_sound(std::span<const uint8_t> bytes, const De
     return fail(ErrorCode::too_large, "the sound file has " + std::to_string(bytes.size() >> 20) + " MiB; at most " +
                                           std::to_string(limits.sound_bytes >> 20) + " MiB are read");
   }
-  const detail::MemoryInput input(bytes);
+  const detail::MemoryInput input(bytes, kFormats);
   if (!input.context()) return unreadable("its format is unknown or it is cut off");
   if (avformat_find_stream_info(input.context(), nullptr) < 0) return unreadable("it is damaged");
   int stream = -1;
