@@ -299,8 +299,11 @@ def question(rng: random.Random, held_out: bool = False) -> tuple[str, str, str]
     """A typed question: (kind, question, answer). held_out takes the wordings training never sees."""
     kind, train, held, items = rng.choices(FAMILIES, weights=WEIGHTS)[0]
     item = rng.choice(items)
-    wording = rng.choice(held if held_out else train)
-    return kind, wording.format(**item), item["a"]
+    asked = rng.choice(held if held_out else train).format(**item)
+    if not held_out and rng.random() < 0.25:  # as people type
+        asked = asked.lower() if rng.random() < 0.6 else asked
+        asked = asked.rstrip("?!.") if rng.random() < 0.6 else asked
+    return kind, asked, item["a"]
 
 
 FAMILIES = families()
@@ -315,6 +318,7 @@ def photo_answer(name: str) -> str:
     return f"This is {'an' if name[0] in 'aeiou' else 'a'} {name}."
 
 
+SYSTEM_PROMPTS = ["You are Calliope.", "You are a helpful assistant.", "You are Calliope, a helpful assistant. Answer briefly."]
 PHOTO_QUESTIONS = """What is in this photo?
 What is in this picture?
 What do you see?

@@ -6,10 +6,12 @@ usage: python -m understanding.joint --data DIR --out DIR --minutes N [--tasks t
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,7 +21,13 @@ from tokenizers import Tokenizer
 from understanding import facts, pictures, sounds
 from understanding.model import Thinker, audio_tokens, patchify
 
-IMAGE_TOKENS = 16
+@dataclass
+class Turn:
+    question: str
+    answer: str
+    image: tuple[int, int] | None = None  # merged rows and columns
+    audio: int = 0  # tokens
+    media_first: bool = True
 
 
 class Prompts:
@@ -31,31 +39,47 @@ class Prompts:
             "<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|audio_pad|>", "<|vision_start|>", "<|vision_end|>",
             "<|audio_start|>", "<|audio_end|>", "<|endoftext|>")}
 
+    @functools.lru_cache(maxsize=20000)
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
-    def prompt(self, text: str, image: tuple[int, int] | None = None, audio: int = 0, media_first: bool = True) -> tuple[list[int], list]:
-        """Ids and the three position axes of a user's turn up to where the answer starts."""
-        media: list[int] = []
-        if image:
-            media = [self.id["<|vision_start|>"]] + [self.id["<|image_pad|>"]] * IMAGE_TOKENS + [self.id["<|vision_end|>"]]
-        if audio:
-            media = [self.id["<|audio_start|>"]] + [self.id["<|audio_pad|>"]] * audio + [self.id["<|audio_end|>"]]
-        head, tail = self.encode("<|im_start|>user\n"), self.encode("<|im_end|>\n<|im_start|>assistant\n")
-        words = self.encode(text)
-        ids = head + (media + words if media_first else words + media) + tail
-        positions, next_position, i = [], 0, 0
-        while i < len(ids):
-            if ids[i] == self.id["<|image_pad|>"]:
-                h, w = image
-                positions += [(next_position, next_position + y, next_position + x) for y in range(h) for x in range(w)]
-                next_position += max(h, w)
-                i += h * w
-            else:
-                positions.append((next_position,) * 3)
-                next_position += 1
-                i += 1
-        return ids, positions
+    def conversation(self, turns: list[Turn], system: str = "") -> tuple[list[int], list, list[int]]:
+        """Ids, positions on three axes and labels of a conversation; only answers are learnt."""
+        ids: list[int] = []
+        positions: list[tuple[int, int, int]] = []
+        labels: list[int] = []
+
+        def add(tokens: list[int], learn: bool = False) -> None:
+            start = max(positions[-1]) + 1 if positions else 0
+            ids.extend(tokens)
+            labels.extend(tokens if learn else [-100] * len(tokens))
+            positions.extend((start + i,) * 3 for i in range(len(tokens)))
+
+        def add_media(turn: Turn) -> None:
+            if turn.image:
+                h, w = turn.image
+                add([self.id["<|vision_start|>"]])
+                start = positions[-1][0] + 1
+                ids.extend([self.id["<|image_pad|>"]] * (h * w))
+                labels.extend([-100] * (h * w))
+                positions.extend((start, start + y, start + x) for y in range(h) for x in range(w))
+                add([self.id["<|vision_end|>"]])
+            if turn.audio:
+                add([self.id["<|audio_start|>"]] + [self.id["<|audio_pad|>"]] * turn.audio + [self.id["<|audio_end|>"]])
+
+        if system:
+            add(self.encode(f"<|im_start|>system\n{system}<|im_end|>\n"))
+        for turn in turns:
+            add(self.encode("<|im_start|>user\n"))
+            if turn.media_first:
+                add_media(turn)
+            add(self.encode(turn.question))
+            if not turn.media_first:
+                add_media(turn)
+            add(self.encode("<|im_end|>\n<|im_start|>assistant\n"))
+            add(self.encode(turn.answer) + [self.id["<|im_end|>"]], True)
+            add(self.encode("\n"))
+        return ids, positions, labels
 
 
 class Tasks:
@@ -69,58 +93,66 @@ class Tasks:
         self.photos = pictures.Photos(args.data, args.out) if "photo" in wanted else None
         self.words = pictures.Words(args.out, held_out=False) if "word" in wanted else None
 
-    def rows(self, items: list[tuple[list[int], list, str]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Pads (ids, positions, answer) and makes labels of the answer and its end."""
-        pad, end = self.prompts.id["<|endoftext|>"], self.prompts.id["<|im_end|>"]
-        full = []
-        for ids, positions, answer in items:
-            said = self.prompts.encode(answer) + [end]
-            last = max(positions[-1])
-            full.append((ids + said, positions + [(last + 1 + i,) * 3 for i in range(len(said))], [-100] * len(ids) + said))
-        longest = max(len(f[0]) for f in full)
-        ids = torch.tensor([f[0] + [pad] * (longest - len(f[0])) for f in full])
-        positions = torch.tensor([f[1] + [f[1][-1]] * (longest - len(f[1])) for f in full]).permute(2, 0, 1)
-        labels = torch.tensor([f[2] + [-100] * (longest - len(f[2])) for f in full])
+    def rows(self, conversations: list[tuple]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Pads what Prompts.conversation gave."""
+        pad = self.prompts.id["<|endoftext|>"]
+        longest = max(len(c[0]) for c in conversations)
+        ids = torch.tensor([c[0] + [pad] * (longest - len(c[0])) for c in conversations])
+        positions = torch.tensor([c[1] + [c[1][-1]] * (longest - len(c[1])) for c in conversations]).permute(2, 0, 1)
+        labels = torch.tensor([c[2] + [-100] * (longest - len(c[2])) for c in conversations])
         return ids, positions, labels
 
-    def text(self, count: int, held: bool = False):
-        drawn = [facts.question(self.rng, held) for _ in range(count)]
-        return [(*self.prompts.prompt(q), a) for _, q, a in drawn], None
+    def fact(self, held: bool = False) -> Turn:
+        _, asked, answer = facts.question(self.rng, held)
+        return Turn(asked, answer)
 
-    def sound(self, clips: list[tuple], augmented: bool, ask: bool):
-        audio = [sounds.augment(c[0], self.rng) if augmented else c[0].astype("float32") / 32768 for c in clips]
+    def around(self, turn: Turn, alone: bool) -> tuple:
+        """The turn in a conversation: sometimes with a system prompt, and typed turns before and after."""
+        if alone:
+            return self.prompts.conversation([turn])
+        before = [self.fact() for _ in range(self.rng.choices([0, 1, 2], [0.75, 0.18, 0.07])[0])]
+        after = [self.fact() for _ in range(self.rng.choices([0, 1], [0.8, 0.2])[0])]
+        system = self.rng.choice(facts.SYSTEM_PROMPTS) if self.rng.random() < 0.1 else ""
+        return self.prompts.conversation([*before, turn, *after], system)
+
+    def text(self, count: int, held: bool = False):
+        return [self.around(self.fact(held), held) for _ in range(count)], None
+
+    def sound(self, clips: list[tuple], asked: bool, held: bool = False):
+        audio = [c[0].astype("float32") / 32768 if held else sounds.augment(c[0], self.rng) for c in clips]
         mel, frames = self.mel.batch(audio)
-        items = []
-        for clip, count in zip(clips, audio_tokens(frames).tolist()):
-            if ask:
-                question, answer = self.rng.choice(facts.DIGIT_QUESTIONS), facts.digit_answer(clip[1])
+        turns = []
+        for clip, tokens in zip(clips, audio_tokens(frames).tolist()):
+            if asked:
+                question = self.rng.choice(facts.DIGIT_QUESTIONS) if held or self.rng.random() < 0.7 else ""
+                answer = facts.digit_answer(clip[1])
             else:
                 question, answer = "", clip[1][1]
-            items.append((*self.prompts.prompt(question, audio=count, media_first=self.rng.random() < 0.7), answer))
-        return items, ("audio", mel, frames)
+            turns.append(self.around(Turn(question, answer, audio=tokens, media_first=self.rng.random() < 0.7), held))
+        return turns, ("audio", mel, frames)
 
     def digit(self, count: int):
-        return self.sound(self.rng.choices(self.sounds.digits, self.sounds.digit_weights, k=count), True, True)
+        return self.sound(self.rng.choices(self.sounds.digits, self.sounds.digit_weights, k=count), True)
 
     def spoken(self, count: int):
-        return self.sound(self.rng.choices(self.sounds.questions, k=count), True, False)
+        return self.sound(self.rng.choices(self.sounds.questions, k=count), False)
 
-    def picture(self, x: torch.Tensor, h: int, w: int, questions: list[str], answers: list[str]):
-        items = []
+    def picture(self, x: torch.Tensor, questions: list[str], answers: list[str], held: bool = False):
+        h, w = x.shape[2] // 8, x.shape[3] // 8
+        turns = []
         for answer in answers:
-            ids = self.prompts.prompt(self.rng.choice(questions), image=(h // 2, w // 2), media_first=self.rng.random() < 0.7)
-            items.append((*ids, answer))
-        return items, ("image", patchify(x), h, w)
+            question = self.rng.choice(questions)
+            turns.append(self.around(Turn(question, answer, image=(h // 2, w // 2), media_first=self.rng.random() < 0.7), held))
+        return turns, ("image", patchify(x), h, w)
 
     def photo(self, count: int):
         x, y = self.photos.batch(count)
-        return self.picture(x, 8, 8, facts.PHOTO_QUESTIONS, [facts.photo_answer(facts.PHOTO_CLASSES[i]) for i in y])
+        questions = facts.PHOTO_QUESTIONS + [""]
+        return self.picture(x, questions, [facts.photo_answer(facts.PHOTO_CLASSES[i]) for i in y])
 
     def word(self, count: int):
-        index = torch.randint(len(self.words.texts), (count,))
-        x = self.words.pixels[index].float() / 127.5 - 1
-        x = (x + torch.randn_like(x) * torch.empty(count, 1, 1, 1).uniform_(0, 0.12)).clamp(-1, 1)
-        return self.picture(x, 4, 16, facts.READ_QUESTIONS, [facts.read_answer(self.words.texts[i]) for i in index.tolist()])
+        x, _, texts = self.words.batch(count)
+        return self.picture(x, facts.READ_QUESTIONS, [facts.read_answer(text) for text in texts])
 
 
 def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media):
@@ -168,23 +200,25 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
         out["text"] = mean([accuracy(model, tasks, *tasks.text(100, True)) for _ in range(count // 100)])
     if "digit" in wanted:
         clips = rng.sample(tasks.sounds.held_digits, min(count, len(tasks.sounds.held_digits)))
-        out["digit"] = mean([accuracy(model, tasks, *tasks.sound(clips[i : i + 50], False, True)) for i in range(0, len(clips), 50)])
+        out["digit"] = mean([accuracy(model, tasks, *tasks.sound(clips[i : i + 50], True, True)) for i in range(0, len(clips), 50)])
     if "spoken" in wanted:
         clips = rng.sample(tasks.sounds.held_questions, min(count // 2, len(tasks.sounds.held_questions)))
-        out["spoken"] = mean([accuracy(model, tasks, *tasks.sound(clips[i : i + 25], False, False)) for i in range(0, len(clips), 25)])
+        out["spoken"] = mean([accuracy(model, tasks, *tasks.sound(clips[i : i + 25], False, True)) for i in range(0, len(clips), 25)])
     if "photo" in wanted:
         scores = []
         for x, y in tasks.photos.validation(100):
             answers = [facts.photo_answer(facts.PHOTO_CLASSES[i]) for i in y]
-            scores.append(accuracy(model, tasks, *tasks.picture(x, 8, 8, facts.PHOTO_QUESTIONS, answers)))
+            scores.append(accuracy(model, tasks, *tasks.picture(x, facts.PHOTO_QUESTIONS, answers, True)))
             if len(scores) * 100 >= count:
                 break
         out["photo"] = mean(scores)
     if "word" in wanted:
-        held = pictures.Words(args.out, held_out=True, count=600)
-        x, answers = held.pixels[:count].float() / 127.5 - 1, [facts.read_answer(t) for t in held.texts[:count]]
-        out["word"] = mean([accuracy(model, tasks, *tasks.picture(x[i : i + 100], 4, 16, facts.READ_QUESTIONS, answers[i : i + 100]))
-                            for i in range(0, count, 100)])
+        random.seed(5)
+        held, scores = pictures.Words(args.out, held_out=True, count=1200), []
+        for _ in range(count // 50):
+            x, _, texts = held.batch(50)
+            scores.append(accuracy(model, tasks, *tasks.picture(x, facts.READ_QUESTIONS, [facts.read_answer(t) for t in texts], True)))
+        out["word"] = mean(scores)
     tasks.rng = state
     model.train()
     return {k: round(v, 3) for k, v in out.items()}
@@ -217,8 +251,8 @@ def main() -> None:
     slow = [p for n, p in model.named_parameters() if n.startswith("visual.") and "merger" not in n]
     optimizer = torch.optim.AdamW([{"params": fast, "scale": 1.0}, {"params": slow, "scale": 0.4}], lr=args.lr,
                                   weight_decay=0.02, betas=(0.9, 0.98))
-    sizes = {"text": 64, "digit": 32, "spoken": 16, "photo": 32, "word": 32}
-    shares = {"text": 1.0, "digit": 1.6, "spoken": 1.3, "photo": 1.2, "word": 1.5}
+    sizes = {"text": 48, "digit": 32, "spoken": 16, "photo": 32, "word": 32}
+    shares = {"text": 1.6, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5}
     wanted = args.tasks.split(",")
     weights = [shares[t] for t in wanted]
     begun = saved = time.time()
