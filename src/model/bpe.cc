@@ -14,10 +14,12 @@ struct Symbol {
 struct Merge {
   uint64_t rank;
   int left;
-  int32_t left_id, right_id, merged;
+  int32_t merged;
   // Lowest rank first, then leftmost.
   bool operator<(const Merge& other) const { return rank != other.rank ? rank > other.rank : left > other.left; }
 };
+
+uint64_t pair(int32_t left, int32_t right) { return uint64_t(uint32_t(left)) << 32 | uint32_t(right); }
 
 }  // namespace
 
@@ -39,17 +41,19 @@ void Bpe::encode(std::string_view word, std::vector<int32_t>& out) const {
     if (left < 0 || symbols[static_cast<size_t>(left)].next < 0) return;
     const Symbol& a = symbols[static_cast<size_t>(left)];
     const Symbol& b = symbols[static_cast<size_t>(a.next)];
-    const auto found = merges.find(uint64_t(uint32_t(a.id)) << 32 | uint32_t(b.id));
-    if (found != merges.end()) queue.push({found->second >> 32, left, a.id, b.id, static_cast<int32_t>(found->second)});
+    const auto found = merges.find(pair(a.id, b.id));
+    if (found != merges.end()) queue.push({found->second >> 32, left, static_cast<int32_t>(found->second)});
   };
   for (int i = 0; i + 1 < static_cast<int>(symbols.size()); ++i) offer(i);
   while (!queue.empty()) {
     const Merge merge = queue.top();
     queue.pop();
     Symbol& a = symbols[static_cast<size_t>(merge.left)];
-    if (a.dead || a.id != merge.left_id || a.next < 0) continue;
+    if (a.dead || a.next < 0) continue;
     Symbol& b = symbols[static_cast<size_t>(a.next)];
-    if (b.id != merge.right_id) continue;
+    // The pair may be another by now; as in the reference, it is merged at once if the same token comes of it.
+    const auto found = merges.find(pair(a.id, b.id));
+    if (found == merges.end() || static_cast<int32_t>(found->second) != merge.merged) continue;
     a.id = merge.merged;
     b.dead = true;
     a.next = b.next;

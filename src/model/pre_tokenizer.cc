@@ -2,28 +2,42 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
-#include <utf8proc.h>
 
 #include <algorithm>
-#include <cstdlib>
+
+#include "base/utf8.h"
+#include "model/tokenizer_unicode.h"
 
 namespace calliope::model {
+
+namespace {
+
+constexpr size_t kMaxPattern = 1 << 16;
+constexpr uint32_t kMaxHeap_kib = 1 << 16;
+
+}  // namespace
 
 struct PreTokenizer::Code {
   pcre2_code* code = nullptr;
   ~Code() { pcre2_code_free(code); }
 };
 
-Result<PreTokenizer> PreTokenizer::compile(std::string_view pattern) {
+Result<PreTokenizer> PreTokenizer::compile(std::string_view given) {
+  if (given.size() > kMaxPattern)
+    return fail(ErrorCode::too_large, "the pre-tokenizer's pattern is over 64 KiB", "pre_tokenizer");
+  const std::string pattern = pattern_for_pcre2(utf8_lossy(given));
   int error = 0;
   PCRE2_SIZE offset = 0;
   auto owned = std::make_shared<Code>();
-  owned->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                              PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &error, &offset, nullptr);
+  owned->code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
   if (!owned->code) {
     PCRE2_UCHAR message[256] = {};
     pcre2_get_error_message(error, message, sizeof message);
-    return fail(ErrorCode::unsupported, "the pre-tokenizer's pattern does not compile: " + std::string(reinterpret_cast<char*>(message)),
+    return fail(ErrorCode::unsupported,
+                "tokenizer.json: the pre_tokenizer's pattern does not compile: " +
+                    std::string(reinterpret_cast<char*>(message)),
                 "pre_tokenizer");
   }
   // Without JIT support the interpreter matches, only slower.
@@ -37,15 +51,20 @@ Result<std::vector<std::string_view>> PreTokenizer::split(std::string_view text)
   std::vector<std::string_view> words;
   const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data(
       pcre2_match_data_create_from_pattern(code_->code, nullptr), pcre2_match_data_free);
-  const std::unique_ptr<pcre2_match_context, void (*)(pcre2_match_context*)> context(pcre2_match_context_create(nullptr),
-                                                                                     pcre2_match_context_free);
-  const std::unique_ptr<pcre2_jit_stack, void (*)(pcre2_jit_stack*)> stack(pcre2_jit_stack_create(32 << 10, 16 << 20, nullptr),
-                                                                           pcre2_jit_stack_free);
+  const std::unique_ptr<pcre2_match_context, void (*)(pcre2_match_context*)> context(
+      pcre2_match_context_create(nullptr), pcre2_match_context_free);
+  const std::unique_ptr<pcre2_jit_stack, void (*)(pcre2_jit_stack*)> stack(
+      pcre2_jit_stack_create(32 << 10, 16 << 20, nullptr), pcre2_jit_stack_free);
   pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+  // A sane pattern takes a few steps a character; only a hostile one meets these.
+  const auto steps = static_cast<uint32_t>(std::min<size_t>(1'000'000 + 64 * text.size(), UINT32_MAX));
+  pcre2_set_match_limit(context.get(), steps);
+  pcre2_set_depth_limit(context.get(), steps);
+  pcre2_set_heap_limit(context.get(), kMaxHeap_kib);
   size_t done = 0, at = 0;
   while (at < text.size()) {
-    const int found = pcre2_match(code_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, PCRE2_NO_UTF_CHECK,
-                                  data.get(), context.get());
+    const int found = pcre2_match(code_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
+                                  PCRE2_NO_UTF_CHECK, data.get(), context.get());
     if (found == PCRE2_ERROR_NOMATCH) break;
     if (found < 0) return fail(ErrorCode::invalid_argument, "this text is too repetitive to be split into words");
     const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
@@ -61,18 +80,6 @@ Result<std::vector<std::string_view>> PreTokenizer::split(std::string_view text)
   }
   if (done < text.size()) words.push_back(text.substr(done));
   return words;
-}
-
-std::string normalize_nfc(std::string_view text) {
-  // ASCII is its own composition.
-  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; })) return std::string(text);
-  utf8proc_uint8_t* out = nullptr;
-  const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
-                                   &out, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  if (length < 0) return std::string(text);
-  std::string result(reinterpret_cast<char*>(out), static_cast<size_t>(length));
-  std::free(out);
-  return result;
 }
 
 }  // namespace calliope::model

@@ -4,13 +4,11 @@
 
 #include "base/utf8.h"
 #include "model/tokenizer_parts.h"
+#include "model/tokenizer_unicode.h"
 
 namespace calliope::model {
 
 namespace {
-
-// U+FDD0, a noncharacter that means nothing in text.
-constexpr std::string_view kShield = "\xEF\xB7\x90";
 
 std::string without_shield(std::string_view text) {
   std::string out;
@@ -25,42 +23,47 @@ std::string without_shield(std::string_view text) {
 }  // namespace
 
 std::string Tokenizer::shield(std::string_view text) const {
-  // A person's own shield characters go, else they would hide what comes after.
-  const std::string clean = without_shield(text);
+  // A person's own shield characters go, else they would hide what the template writes; in valid UTF-8 no rest of them
+  // joins to another.
+  std::string clean = without_shield(utf8_valid(text) ? std::string(text) : utf8_lossy(text));
+  // Composition must not make a token that was none when the marks were set.
+  if (parts_->nfc && parts_->normalized.any_special()) clean = normalize_nfc(clean);
   std::string out;
   for (size_t at = 0; at < clean.size(); ++at) {
-    out += clean[at];
     if (parts_->raw.special_at(clean, at) || parts_->normalized.special_at(clean, at)) out += kShield;
+    out += clean[at];
   }
   return out;
 }
 
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, bool with_special) const {
-  return encode(text, with_special, false);
+  return parts_->encode(text, with_special ? Specials::all : Specials::none);
 }
 
-Result<std::vector<int32_t>> Tokenizer::encode_prompt(std::string_view text) const { return encode(text, true, true); }
+Result<std::vector<int32_t>> Tokenizer::encode_prompt(std::string_view text) const {
+  return parts_->encode(text, Specials::unshielded);
+}
 
-Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, bool with_special, bool unshield) const {
+Result<std::vector<int32_t>> Tokenizer::Parts::encode(std::string_view text, Specials specials) const {
   const std::string clean = utf8_valid(text) ? std::string(text) : utf8_lossy(text);
-  std::vector<int32_t> ids;
-  for (const Piece& raw : parts_->raw.split(clean, with_special)) {
-    if (raw.id >= 0) {
-      ids.push_back(raw.id);
+  std::vector<int32_t> out;
+  for (const Piece& outer : raw.split(clean, specials)) {
+    if (outer.id >= 0) {
+      out.push_back(outer.id);
       continue;
     }
-    const std::string open = unshield ? without_shield(raw.text) : std::string(raw.text);
-    const std::string normal = parts_->nfc ? normalize_nfc(open) : open;
-    for (const Piece& piece : parts_->normalized.split(normal, with_special && !unshield)) {
+    const std::string normal = nfc ? normalize_nfc(outer.text) : std::string(outer.text);
+    for (const Piece& piece : normalized.split(normal, specials)) {
       if (piece.id >= 0) {
-        ids.push_back(piece.id);
+        out.push_back(piece.id);
         continue;
       }
-      TRY(const auto words, parts_->pre_tokenizer.split(piece.text));
-      for (const std::string_view word : words) parts_->bpe.encode(word, ids);
+      const std::string open = specials == Specials::unshielded ? without_shield(piece.text) : std::string(piece.text);
+      TRY(const auto words, pre_tokenizer.split(open));
+      for (const std::string_view word : words) bpe.encode(word, out);
     }
   }
-  return ids;
+  return out;
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
@@ -82,7 +85,9 @@ std::optional<int32_t> Tokenizer::id_of(std::string_view token) const {
 
 int64_t Tokenizer::vocabulary_size() const { return static_cast<int64_t>(parts_->bytes.size()); }
 
-bool Tokenizer::is_special(int32_t id) const { return id >= 0 && id < vocabulary_size() && parts_->special[static_cast<size_t>(id)]; }
+bool Tokenizer::is_special(int32_t id) const {
+  return id >= 0 && id < vocabulary_size() && parts_->special[static_cast<size_t>(id)];
+}
 
 std::string Detokenizer::push(int32_t id) {
   held_ += tokenizer_.bytes(id, true);

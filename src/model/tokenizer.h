@@ -12,8 +12,8 @@
 
 namespace calliope::model {
 
-/// Byte-level BPE as a hub tokenizer.json describes it: NFC, a regex split, byte-level merges, added tokens. Encodes and
-/// decodes as the `tokenizers` library does.
+/// Byte-level BPE as a hub tokenizer.json describes it: NFC, a regex split, byte-level merges, added tokens. Encodes
+/// and decodes as the `tokenizers` library does.
 class Tokenizer {
  public:
   struct Parts;
@@ -42,8 +42,6 @@ class Tokenizer {
   bool is_special(int32_t id) const;
 
  private:
-  Result<std::vector<int32_t>> encode(std::string_view text, bool with_special, bool unshield) const;
-
   std::shared_ptr<const Parts> parts_;
 };
 
