@@ -19,32 +19,10 @@ Result<void> check_size(int64_t width, int64_t height, const DecodeLimits& limit
   if (width <= 0 || height <= 0) return fail(ErrorCode::invalid_argument, "the picture is empty");
   if (width > limits.side || height > limits.side || width * height > limits.pixels) {
     return fail(ErrorCode::too_large, "the picture is " + std::to_string(width) + " x " + std::to_string(height) +
-                                          " pixels; at most " + std::to_string(limits.pixels / 1'000'000) + " megapixels are read");
+                                          " pixels; at most " + std::to_string(limits.pixels / 1'000'000) +
+                                          " megapixels are read, and " + std::to_string(limits.side) + " pixels a side");
   }
   return {};
-}
-
-int exif_orientation(std::span<const uint8_t> jpeg) {
-  const auto size = jpeg.size();
-  for (size_t at = 2; at + 4 <= size && jpeg[at] == 0xFF && jpeg[at + 1] != 0xDA;) {
-    const size_t length = size_t(jpeg[at + 2]) << 8 | jpeg[at + 3];
-    const auto body = jpeg.subspan(at + 4, std::min(length < 2 ? 0 : length - 2, size - at - 4));
-    at += 2 + std::max<size_t>(length, 2);
-    if (jpeg.size() < 2 || body.size() < 14 || std::memcmp(body.data(), "Exif\0\0", 6) != 0) continue;
-    const auto tiff = body.subspan(6);
-    const bool little = tiff[0] == 'I';
-    const auto u16 = [&](size_t i) { return i + 2 > tiff.size() ? 0u : little ? tiff[i] | tiff[i + 1] << 8 : tiff[i] << 8 | tiff[i + 1]; };
-    const auto u32 = [&](size_t i) { return little ? u16(i) | u16(i + 2) << 16 : u16(i) << 16 | u16(i + 2); };
-    const size_t directory = u32(4);
-    const unsigned entries = directory + 2 <= tiff.size() ? u16(directory) : 0;
-    for (size_t i = 0; i < entries; ++i) {
-      const size_t entry = directory + 2 + i * 12;
-      if (entry + 12 > tiff.size()) break;
-      const unsigned value = u16(entry + 8);
-      if (u16(entry) == 0x0112 && value >= 1 && value <= 8) return static_cast<int>(value);
-    }
-  }
-  return 1;
 }
 
 Picture oriented(Picture picture, int orientation) {

@@ -14,8 +14,11 @@ Result<Picture> decode_by_ffmpeg(std::span<const uint8_t> bytes, const DecodeLim
 /// too_large when a picture of that size is over the limits, invalid_argument when it is empty.
 Result<void> check_size(int64_t width, int64_t height, const DecodeLimits& limits);
 
-/// EXIF orientation (1 to 8) of a JPEG, 1 when it says nothing.
-int exif_orientation(std::span<const uint8_t> jpeg);
+/// EXIF orientation (1 to 8), 1 when the file says nothing; `tiff` may begin with the Exif mark.
+int tiff_orientation(std::span<const uint8_t> tiff);
+int jpeg_orientation(std::span<const uint8_t> jpeg);
+int png_orientation(std::span<const uint8_t> png);
+int webp_orientation(std::span<const uint8_t> webp);
 /// Turns a picture upright.
 Picture oriented(Picture picture, int orientation);
 /// RGBA over white.

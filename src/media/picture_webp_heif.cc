@@ -10,7 +10,7 @@
 namespace calliope::media::detail {
 
 Result<Picture> decode_webp(std::span<const uint8_t> bytes, const DecodeLimits& limits) {
-  WebPBitstreamFeatures features;
+  WebPBitstreamFeatures features{};
   if (WebPGetFeatures(bytes.data(), bytes.size(), &features) != VP8_STATUS_OK) return broken("WebP");
   TRY_VOID(check_size(features.width, features.height, limits));
   Picture picture{features.width, features.height, {}};
@@ -18,7 +18,7 @@ Result<Picture> decode_webp(std::span<const uint8_t> bytes, const DecodeLimits& 
   if (!features.has_animation) {
     if (!WebPDecodeRGBAInto(bytes.data(), bytes.size(), rgba.data(), rgba.size(), picture.width * 4)) return broken("WebP", "it is damaged or cut off");
     flatten_alpha(rgba, picture);
-    return picture;
+    return oriented(std::move(picture), webp_orientation(bytes));
   }
   const WebPData data{bytes.data(), bytes.size()};
   const std::unique_ptr<WebPAnimDecoder, void (*)(WebPAnimDecoder*)> decoder(WebPAnimDecoderNew(&data, nullptr), WebPAnimDecoderDelete);
@@ -26,11 +26,12 @@ Result<Picture> decode_webp(std::span<const uint8_t> bytes, const DecodeLimits& 
   int time_ms = 0;
   if (!decoder || !WebPAnimDecoderGetNext(decoder.get(), &frame, &time_ms)) return broken("WebP", "its first frame cannot be read");
   flatten_alpha({frame, rgba.size()}, picture);
-  return picture;
+  return oriented(std::move(picture), webp_orientation(bytes));
 }
 
 Result<Picture> decode_heif(std::span<const uint8_t> bytes, const DecodeLimits& limits) {
   const std::unique_ptr<heif_context, void (*)(heif_context*)> context(heif_context_alloc(), heif_context_free);
+  heif_context_set_max_decoding_threads(context.get(), 0);
   heif_context_set_maximum_image_size_limit(context.get(), limits.side);
   heif_error error = heif_context_read_from_memory_without_copy(context.get(), bytes.data(), bytes.size(), nullptr);
   if (error.code != heif_error_Ok) return broken("HEIC picture", error.message);
