@@ -88,6 +88,7 @@ class Tasks:
     def __init__(self, args, prompts: Prompts):
         self.rng = random.Random(args.seed)
         self.prompts, self.mel = prompts, sounds.Mel()
+        self.neighbours = (0, 0)  # typed turns before and after each
         wanted = set(args.tasks.split(","))
         self.sounds = sounds.Sounds(args.data, args.out) if wanted & {"digit", "spoken"} else None
         self.photos = pictures.Photos(args.data, args.out) if "photo" in wanted else None
@@ -110,10 +111,15 @@ class Tasks:
         """The turn in a conversation: sometimes with a system prompt, and typed turns before and after."""
         if alone:
             return self.prompts.conversation([turn])
-        before = [self.fact() for _ in range(self.rng.choices([0, 1, 2], [0.75, 0.18, 0.07])[0])]
-        after = [self.fact() for _ in range(self.rng.choices([0, 1], [0.8, 0.2])[0])]
+        before, after = self.neighbours
         system = self.rng.choice(facts.SYSTEM_PROMPTS) if self.rng.random() < 0.1 else ""
-        return self.prompts.conversation([*before, turn, *after], system)
+        turns = [*(self.fact() for _ in range(before)), turn, *(self.fact() for _ in range(after))]
+        return self.prompts.conversation(turns, system)
+
+    def draw(self, task: str, count: int):
+        """A training batch; all its conversations have as many turns, so that little is padding."""
+        self.neighbours = (self.rng.choices([0, 1, 2], [0.75, 0.2, 0.05])[0], self.rng.choices([0, 1], [0.8, 0.2])[0])
+        return getattr(self, task)(max(8, round(count / (1 + 0.5 * sum(self.neighbours)))))
 
     def text(self, count: int, held: bool = False):
         return [self.around(self.fact(held), held) for _ in range(count)], None
@@ -162,31 +168,30 @@ def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media):
         return x, None, ()
     x = x.clone()
     if media[0] == "audio":
-        features, valid = model.audio_tower(media[1], media[2])
+        features, valid = model.audio_tower(media[1].to(ids.device), media[2].to(ids.device))
         x[ids == prompts.id["<|audio_pad|>"]] = features[valid]
         return x, None, ()
-    features, deepstack = model.visual(media[1], media[2], media[3])
+    features, deepstack = model.visual(media[1].to(ids.device), media[2], media[3])
     visual = ids == prompts.id["<|image_pad|>"]
     x[visual] = features.flatten(0, 1)
     return x, visual, [d.flatten(0, 1) for d in deepstack]
 
 
-def loss_of(model: Thinker, prompts: Prompts, ids, positions, labels, media) -> torch.Tensor:
+def logits_of(model: Thinker, prompts: Prompts, rows, media) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """At the N places where an answer is wanted: logits [N, V], the right tokens [N], which conversation [N]."""
+    ids, positions, labels = (t.to(model.lm_head.weight.device) for t in rows)
     x, visual, deepstack = embed(model, prompts, ids, media)
     hidden = model.model(x, positions, visual, deepstack)
     wanted = labels[:, 1:] != -100
-    return F.cross_entropy(model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted])
+    return model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted], wanted.nonzero()[:, 0]
 
 
 @torch.no_grad()
-def accuracy(model: Thinker, tasks: Tasks, items: list, media) -> float:
+def accuracy(model: Thinker, tasks: Tasks, conversations: list, media) -> float:
     """Share of answers that are right to the letter, teacher-forced on themselves (the same as greedy decoding)."""
-    ids, positions, labels = tasks.rows(items)
-    x, visual, deepstack = embed(model, tasks.prompts, ids, media)
-    hidden = model.model(x, positions, visual, deepstack)
-    said = model.lm_head(hidden[:, :-1]).argmax(-1)
-    right = (said == labels[:, 1:]) | (labels[:, 1:] == -100)
-    return right.all(1).float().mean().item()
+    logits, labels, of = logits_of(model, tasks.prompts, tasks.rows(conversations), media)
+    wrong = of[logits.argmax(-1) != labels].unique()
+    return 1 - len(wrong) / len(conversations)
 
 
 def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, float]:
@@ -239,31 +244,45 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
+    args.device = "cuda" if torch.cuda.is_available() else "cpu"
     args.out.mkdir(parents=True, exist_ok=True)
     prompts = Prompts(args.tokenizer or args.out / "tokenizer")
     tasks, model = Tasks(args, prompts), Thinker()
+    model.to(args.device)
     file = args.out / "thinker.pt"
-    if file.exists():
-        model.load_state_dict(torch.load(file, weights_only=False)["model"])
-    if args.vision:
-        model.visual.load_state_dict(torch.load(args.vision, weights_only=False)["encoder"])
+    step, before = 0, 0.0
+    state = torch.load(file, map_location=args.device, weights_only=False) if file.exists() else None
+    if state:
+        model.load_state_dict(state["model"])
+        step, before = state["step"], state["spent"]
+    elif args.vision:
+        model.visual.load_state_dict(torch.load(args.vision, map_location=args.device, weights_only=False)["encoder"])
     fast = [p for n, p in model.named_parameters() if p.requires_grad and not n.startswith("visual.") or "merger" in n]
     slow = [p for n, p in model.named_parameters() if n.startswith("visual.") and "merger" not in n]
     optimizer = torch.optim.AdamW([{"params": fast, "scale": 1.0}, {"params": slow, "scale": 0.4}], lr=args.lr,
                                   weight_decay=0.02, betas=(0.9, 0.98))
+    if state:
+        optimizer.load_state_dict(state["optimizer"])
     sizes = {"text": 48, "digit": 32, "spoken": 16, "photo": 32, "word": 32}
     shares = {"text": 1.6, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5}
     wanted = args.tasks.split(",")
     weights = [shares[t] for t in wanted]
     begun = saved = time.time()
-    step, running = 0, {}
-    while (spent := time.time() - begun) < args.minutes * 60:
+    running: dict[str, float] = {}
+
+    def save() -> None:
+        made = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": before + time.time() - begun}
+        torch.save(made, file.with_suffix(".new"))
+        file.with_suffix(".new").replace(file)
+
+    while (spent := before + time.time() - begun) < args.minutes * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
         for group in optimizer.param_groups:
             group["lr"] = lr * group["scale"]
         task = tasks.rng.choices(wanted, weights)[0]
-        items, media = getattr(tasks, task)(sizes[task])
-        loss = loss_of(model, prompts, *tasks.rows(items), media)
+        items, media = tasks.draw(task, sizes[task])
+        logits, labels, _ = logits_of(model, prompts, tasks.rows(items), media)
+        loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -274,10 +293,10 @@ def main() -> None:
         if step % 50 == 0:
             print(f"step {step} {spent:.0f} s", {k: round(v, 3) for k, v in sorted(running.items())}, flush=True)
         if time.time() - saved > 240:
-            torch.save({"model": model.state_dict()}, file)
+            save()
             print(f"step {step} {spent:.0f} s validation", json.dumps(validate(model, tasks, args, 100)), flush=True)
             saved = time.time()
-    torch.save({"model": model.state_dict()}, file)
+    save()
     print("end", step, "validation", json.dumps(validate(model, tasks, args, 600)), flush=True)
 
 
