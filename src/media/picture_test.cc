@@ -1,5 +1,4 @@
 #include <gtest/gtest.h>
-#include <libheif/heif.h>
 #include <png.h>
 #include <turbojpeg.h>
 #include <webp/encode.h>
@@ -341,39 +340,12 @@ TEST(PictureWebp, StillAnimatedAndTurned) {
   }
 }
 
-Bytes heif(heif_compression_format format, int width, int height) {
-  Bytes out;
-  heif_context* context = heif_context_alloc();
-  heif_encoder* encoder = nullptr;
-  if (heif_context_get_encoder_for_format(context, format, &encoder).code == heif_error_Ok) {
-    heif_encoder_set_lossy_quality(encoder, 95);
-    heif_image* image = nullptr;
-    heif_image_create(width, height, heif_colorspace_RGB, heif_chroma_interleaved_RGB, &image);
-    heif_image_add_plane(image, heif_channel_interleaved, width, height, 24);
-    int stride = 0;
-    uint8_t* plane = heif_image_get_plane(image, heif_channel_interleaved, &stride);
-    const Bytes pixels = smooth(width, height);
-    for (int y = 0; y < height; ++y) std::memcpy(plane + y * stride, &pixels[size_t(y * width) * 3], size_t(width) * 3);
-    const heif_error error = heif_context_encode_image(context, image, encoder, nullptr, nullptr);
-    heif_writer writer{1, [](heif_context*, const void* data, size_t size, void* to) {
-                         const auto* bytes = static_cast<const uint8_t*>(data);
-                         static_cast<Bytes*>(to)->assign(bytes, bytes + size);
-                         return heif_error{heif_error_Ok, heif_suberror_Unspecified, ""};
-                       }};
-    if (error.code == heif_error_Ok) heif_context_write(context, &writer, &out);
-    heif_image_release(image);
-    heif_encoder_release(encoder);
-  }
-  heif_context_free(context);
-  return out;
-}
-
+// Made by libheif from smooth(64, 48).
 TEST(PictureHeif, HeicAndAvif) {
-  for (const auto format : {heif_compression_HEVC, heif_compression_AV1}) {
-    const Bytes file = heif(format, 64, 48);
-    if (file.empty()) GTEST_SKIP() << "libheif has no encoder here";
+  for (const char* name : {"smooth.heic", "smooth.avif"}) {
+    const Bytes file = test::seed("picture", name);
     expect_pixels(decode_picture(file), 64, 48, smooth(64, 48), 24);
-    for (size_t size = 0; size < file.size(); size += 7) EXPECT_FALSE(decode_picture(std::span(file).first(size))) << size;
+    for (size_t size = 0; size < file.size(); ++size) EXPECT_FALSE(decode_picture(std::span(file).first(size))) << size;
     EXPECT_EQ(decode_picture(file, {.pixels = 1000}).error().code, ErrorCode::too_large);
   }
 }

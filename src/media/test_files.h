@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <numbers>
 #include <string>
 #include <string_view>
@@ -55,6 +57,12 @@ inline Bytes bmp(int width, int height) {
     out.resize(start + stride);
   }
   return out;
+}
+
+/// A file of tests/fuzz_seeds.
+inline Bytes seed(const std::string& folder, const std::string& name) {
+  std::ifstream file(CALLIOPE_SOURCE_DIR "/tests/fuzz_seeds/" + folder + "/" + name, std::ios::binary);
+  return Bytes(std::istreambuf_iterator<char>(file), {});
 }
 
 struct Wav {

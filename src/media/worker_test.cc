@@ -50,6 +50,27 @@ TEST(DecodePool, GivesWhatDecodingInProcessGives) {
   }
 }
 
+TEST(DecodePool, EveryFormatIsDecodedInTheSandbox) {
+  DecodePool pool(options());
+  size_t decoded = 0;
+  for (const std::string folder : {"picture", "sound"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(CALLIOPE_SOURCE_DIR "/tests/fuzz_seeds/" + folder)) {
+      const auto file = test::seed(folder, entry.path().filename());
+      if (folder == "picture") {
+        const auto picture = pool.picture(file);
+        ASSERT_TRUE(picture) << entry.path() << ": " << picture.error().message;
+        EXPECT_EQ(picture->rgb, decode_picture(file)->rgb) << entry.path();
+      } else {
+        const auto sound = pool.sound(file);
+        ASSERT_TRUE(sound) << entry.path() << ": " << sound.error().message;
+        EXPECT_EQ(*sound, *decode_sound(file)) << entry.path();
+      }
+      ++decoded;
+    }
+  }
+  EXPECT_GE(decoded, 20u);
+}
+
 TEST(DecodePool, ErrorsOfTheDecoderComeThrough) {
   DecodePool pool(options());
   for (const std::vector<uint8_t>& file : {std::vector<uint8_t>{}, {1, 2, 3}, std::vector<uint8_t>(100, 0xff)}) {
