@@ -114,7 +114,7 @@ void Session::prefill_piece() {
   std::copy(media_rows_.begin(), media_rows_.end(), media_hidden_.data());
   speech_.emplace(*model_, prompt_, media_hidden_, request_.voice,
                   SpeechOptions{.seed = request_.sampling.seed.value_or(std::random_device{}()),
-                                .max_frames = model_->generation.talker_max_new_tokens});
+                                .max_frames = max_frames(model_->generation)});
 }
 
 void Session::text_step() {

@@ -20,6 +20,10 @@ struct SpeechOptions {
   int max_frames = 4096;
 };
 
+/// Frames that talker_max_new_tokens allows: the reference predicts the residual codes of a token only when it feeds it,
+/// so the last one gives no frame.
+inline int max_frames(const model::GenerationConfig& generation) { return generation.talker_max_new_tokens - 1; }
+
 /// Speaks one answer while its text is still coming: talker, code predictor and vocoder, frame by frame.
 class Speech {
  public:

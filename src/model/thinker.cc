@@ -15,7 +15,8 @@ Result<Thinker> Thinker::load(const Weights& weights, const Config& config) {
   TRY(thinker.decoder_, Decoder::load(weights, "thinker.model.", text));
   WeightReader reader(weights, "thinker.");
   thinker.embed_tokens_ = reader.take("model.embed_tokens.weight", {text.vocab_size, text.hidden_size});
-  if (config.thinker.tie_word_embeddings) {
+  // A head of its own in the file counts for more than the config's word that it is tied, as in transformers.
+  if (config.thinker.tie_word_embeddings && !weights.find("thinker.lm_head.weight")) {
     thinker.lm_head_ = {thinker.embed_tokens_, {}};
   } else {
     thinker.lm_head_ = reader.linear("lm_head", text.vocab_size, text.hidden_size, false);

@@ -184,6 +184,8 @@ def write(name: str, folder: Path) -> None:
         tensors |= load_file(file)
         file.unlink()
     tensors = {k: v.to(getattr(torch, sizes["dtype"])).contiguous() for k, v in split(tensors).items()}
+    if sizes["head_despite_tied"]:
+        tensors["thinker.lm_head.weight"] = tensors["thinker.model.embed_tokens.weight"].flip(0).contiguous()
     save_shards(fuse(tensors) if sizes["fused_experts"] else tensors, folder, sizes["shards"])
 
     def dump(file: str, value: dict) -> None:

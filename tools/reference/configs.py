@@ -6,7 +6,7 @@ TALKER_SUPPRESSED = 1024  # the talker never says its last 1024 ids but codec_eo
 
 # What a configuration does not say.
 DEFAULTS = {
-    "dtype": "float32", "shards": 1, "fused_experts": False, "old_rope": False, "tied": False, "min_pixels": 1024, "max_pixels": 16384,
+    "dtype": "float32", "shards": 1, "fused_experts": False, "old_rope": False, "tied": False, "head_despite_tied": False, "min_pixels": 1024, "max_pixels": 16384,
     "thinker": dict(hidden=32, heads=4, kv_heads=2, head_dim=8, layers=3, ffn=48, vocab=330, section=[2, 1, 1], theta=1e6,
                     experts=0, top_k=2, moe_ffn=20, sparse_step=1, dense_layers=[], norm_topk=True, bias=False),
     "audio": dict(d_model=24, heads=4, layers=2, ffn=40, mels=80, channels=6, n_window=50, n_window_infer=800),
@@ -53,9 +53,9 @@ CONFIGS = {
         "talker": dict(hidden=20, heads=2, kv_heads=2, head_dim=16, section=[4, 2, 2], accept=3, layers=3), "predictor": dict(groups=6, layers=3, head_dim=6),
         "code2wav": dict(rates=[5], ratios=[3], dim=6, layers=3),
     },
-    # No head_dim given in the thinker, biases in attention, another window.
+    # No head_dim given in the thinker, biases in attention, another window, a head in the file though the config ties it.
     "biased": {
-        "dtype": "float16", "old_rope": True, "tied": True,
+        "dtype": "float16", "old_rope": True, "tied": True, "head_despite_tied": True,
         "thinker": dict(bias=True, hidden=30, heads=3, kv_heads=1, head_dim=None, section=[3, 1, 1], ffn=23, layers=5),
         "audio": dict(n_window=52, n_window_infer=520, heads=6), "vision": dict(hidden=16, heads=2, merge=3, patch=4, positions=25, deepstack=[]),
         "talker": dict(accept=5, bias=True), "predictor": dict(groups=7, bias=True), "code2wav": dict(bias=True, ratios=[2], rates=[4, 3, 2]),
