@@ -27,13 +27,13 @@ struct DecodeLimits {
 
 inline constexpr int kSoundRate = 16000;
 
-/// JPEG, PNG, WebP, HEIC/HEIF/AVIF and GIF, told apart by their bytes; EXIF orientation applied, transparency on white,
-/// the first frame of an animation. too_large over the limits, invalid_argument for what is broken or no picture.
-/// In this process: use DecodePool for bytes from outside.
+/// JPEG, PNG, WebP, HEIC/HEIF/AVIF, GIF and BMP, told apart by their bytes; EXIF orientation applied, transparency on
+/// white, the first frame of an animation. too_large over the limits, invalid_argument for what is broken or no
+/// picture. In this process: use DecodePool for bytes from outside.
 Result<Picture> decode_picture(std::span<const uint8_t> bytes, const DecodeLimits& limits = {});
 
-/// Any sound FFmpeg reads (WAV, MP3, M4A, Ogg, WebM, FLAC), as mono samples at kSoundRate in [-1, 1]. too_large over the
-/// limits, invalid_argument for what is broken, empty or has no sound. In this process, as above.
+/// Any sound FFmpeg reads (WAV, MP3, M4A, Ogg, WebM, FLAC), as mono samples at kSoundRate in [-1, 1]. too_large over
+/// the limits, invalid_argument for what is broken, empty or has no sound. In this process, as above.
 Result<std::vector<float>> decode_sound(std::span<const uint8_t> bytes, const DecodeLimits& limits = {});
 
 }  // namespace calliope::media

@@ -20,7 +20,8 @@ Result<void> check_size(int64_t width, int64_t height, const DecodeLimits& limit
   if (width > limits.side || height > limits.side || width * height > limits.pixels) {
     return fail(ErrorCode::too_large, "the picture is " + std::to_string(width) + " x " + std::to_string(height) +
                                           " pixels; at most " + std::to_string(limits.pixels / 1'000'000) +
-                                          " megapixels are read, and " + std::to_string(limits.side) + " pixels a side");
+                                          " megapixels are read, and " + std::to_string(limits.side) +
+                                          " pixels a side");
   }
   return {};
 }
@@ -28,7 +29,8 @@ Result<void> check_size(int64_t width, int64_t height, const DecodeLimits& limit
 Picture oriented(Picture picture, int orientation) {
   if (orientation <= 1 || orientation > 8) return picture;
   const bool swap = orientation >= 5;
-  Picture out{swap ? picture.height : picture.width, swap ? picture.width : picture.height, std::vector<uint8_t>(picture.rgb.size())};
+  Picture out{swap ? picture.height : picture.width, swap ? picture.width : picture.height,
+              std::vector<uint8_t>(picture.rgb.size())};
   for (int y = 0; y < picture.height; ++y) {
     for (int x = 0; x < picture.width; ++x) {
       const int right = picture.width - 1 - x, below = picture.height - 1 - y;
@@ -54,7 +56,8 @@ void flatten_alpha(std::span<const uint8_t> rgba, Picture& picture) {
   picture.rgb.resize(rgba.size() / 4 * 3);
   for (size_t i = 0; i < rgba.size() / 4; ++i) {
     const unsigned alpha = rgba[i * 4 + 3];
-    for (size_t c = 0; c < 3; ++c) picture.rgb[i * 3 + c] = static_cast<uint8_t>((rgba[i * 4 + c] * alpha + 255 * (255 - alpha) + 127) / 255);
+    for (size_t c = 0; c < 3; ++c)
+      picture.rgb[i * 3 + c] = static_cast<uint8_t>((rgba[i * 4 + c] * alpha + 255 * (255 - alpha) + 127) / 255);
   }
 }
 
@@ -69,7 +72,8 @@ Result<Picture> decode_picture(std::span<const uint8_t> bytes, const DecodeLimit
   const std::string_view head(reinterpret_cast<const char*>(bytes.data()), std::min<size_t>(bytes.size(), 16));
   if (head.starts_with("\xFF\xD8\xFF")) return detail::decode_jpeg(bytes, limits);
   if (head.starts_with("\x89PNG\r\n\x1a\n")) return detail::decode_png(bytes, limits);
-  if (head.starts_with("RIFF") && head.size() >= 12 && head.substr(8, 4) == "WEBP") return detail::decode_webp(bytes, limits);
+  if (head.starts_with("RIFF") && head.size() >= 12 && head.substr(8, 4) == "WEBP")
+    return detail::decode_webp(bytes, limits);
   if (head.size() >= 12 && head.substr(4, 4) == "ftyp") return detail::decode_heif(bytes, limits);
   if (head.starts_with("GIF8") || head.starts_with("BM")) return detail::decode_by_ffmpeg(bytes, limits);
   return fail(ErrorCode::invalid_argument, "these bytes are no JPEG, PNG, WebP, HEIC, AVIF, GIF or BMP picture");

@@ -17,7 +17,7 @@ Result<void> check_header(std::span<const uint8_t> bytes, const DecodeLimits& li
   const auto i32 = [&](size_t i) { return static_cast<int32_t>(uint32_t(u16(i)) | uint32_t(u16(i + 2)) << 16); };
   if (bytes[0] == 'G') return check_size(u16(6), u16(8), limits);
   if (u16(14) == 12) return check_size(u16(18), u16(20), limits);  // OS/2's BMP
-  return check_size(i32(18), std::abs(int64_t{i32(22)}), limits);   // a negative height is top down
+  return check_size(i32(18), std::abs(int64_t{i32(22)}), limits);  // a negative height is top down
 }
 
 }  // namespace
@@ -46,8 +46,8 @@ Result<Picture> decode_by_ffmpeg(std::span<const uint8_t> bytes, const DecodeLim
   if (!found) return broken("picture", "its first frame cannot be read");
   TRY_VOID(check_size(frame->width, frame->height, limits));
   const std::unique_ptr<SwsContext, void (*)(SwsContext*)> scaler(
-      sws_getContext(frame->width, frame->height, static_cast<AVPixelFormat>(frame->format), frame->width, frame->height,
-                     AV_PIX_FMT_RGBA, SWS_POINT, nullptr, nullptr, nullptr),
+      sws_getContext(frame->width, frame->height, static_cast<AVPixelFormat>(frame->format), frame->width,
+                     frame->height, AV_PIX_FMT_RGBA, SWS_POINT, nullptr, nullptr, nullptr),
       sws_freeContext);
   if (!scaler) return broken("picture");
   Picture picture{frame->width, frame->height, {}};

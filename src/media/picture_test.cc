@@ -1,107 +1,12 @@
 #include <gtest/gtest.h>
-#include <png.h>
-#include <turbojpeg.h>
-#include <webp/encode.h>
-
-#include <functional>
 
 #include "media/decode.h"
-#include "media/test_files.h"
+#include "media/test_pictures.h"
 
 namespace calliope::media {
 namespace {
 
-using test::Bytes;
-using test::put;
-using test::operator<<;
-
-struct PngForm {
-  int colours = PNG_COLOR_TYPE_RGB;
-  int bits = 8;
-  bool interlaced = false;
-  std::function<void(png_structp, png_infop)> more = {};
-};
-
-// `rows`: the pixels as PNG packs them.
-Bytes png(int width, int height, const Bytes& rows, const PngForm& form = {}) {
-  Bytes out;
-  png_structp writer = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
-  png_infop info = png_create_info_struct(writer);
-  const auto append = [](png_structp self, png_bytep bytes, size_t size) {
-    static_cast<Bytes*>(png_get_io_ptr(self))->insert(static_cast<Bytes*>(png_get_io_ptr(self))->end(), bytes, bytes + size);
-  };
-  png_set_write_fn(writer, &out, append, nullptr);
-  png_set_IHDR(writer, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), form.bits, form.colours,
-               form.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-  if (form.more) form.more(writer, info);
-  png_write_info(writer, info);
-  std::vector<png_bytep> lines;
-  const size_t stride = rows.size() / size_t(height);
-  for (int y = 0; y < height; ++y) lines.push_back(const_cast<png_bytep>(rows.data() + size_t(y) * stride));
-  png_write_image(writer, lines.data());
-  png_write_end(writer, info);
-  png_destroy_write_struct(&writer, &info);
-  return out;
-}
-
-Bytes jpeg(int width, int height, const Bytes& pixels, int format = TJPF_RGB, int flags = 0, int subsampling = TJSAMP_444) {
-  tjhandle handle = tjInitCompress();
-  unsigned char* file = nullptr;
-  unsigned long size = 0;
-  EXPECT_EQ(tjCompress2(handle, pixels.data(), width, 0, height, format, &file, &size, subsampling, 97, flags), 0);
-  Bytes out(file, file + size);
-  tjFree(file);
-  tjDestroy(handle);
-  return out;
-}
-
-Bytes webp(int width, int height, const Bytes& rgba) {
-  uint8_t* file = nullptr;
-  const size_t size = WebPEncodeLosslessRGBA(rgba.data(), width, height, width * 4, &file);
-  Bytes out(file, file + size);
-  WebPFree(file);
-  return out;
-}
-
-// A TIFF with one entry: the orientation. Big or little endian.
-Bytes exif(int orientation, bool little) {
-  Bytes out;
-  const auto word = [&](int value, int size) {
-    for (int i = 0; i < size; ++i) out.push_back(static_cast<uint8_t>(value >> 8 * (little ? i : size - 1 - i)));
-  };
-  out << (little ? "II" : "MM");
-  word(42, 2), word(8, 4), word(2, 2);
-  word(0x010f, 2), word(2, 2), word(4, 4), word(0, 4);
-  word(0x0112, 2), word(3, 2), word(1, 4), word(orientation, 2), word(0, 2);
-  return out;
-}
-
-Bytes chunk(std::string_view type, const Bytes& body) {
-  Bytes out;
-  out << type;
-  put(out, static_cast<uint32_t>(body.size()));
-  out.insert(out.end(), body.begin(), body.end());
-  if (body.size() % 2) out.push_back(0);
-  return out;
-}
-
-Bytes riff(const std::vector<Bytes>& chunks) {
-  Bytes body;
-  body << "WEBP";
-  for (const Bytes& each : chunks) body.insert(body.end(), each.begin(), each.end());
-  return chunk("RIFF", body);
-}
-
-void put24(Bytes& out, int value) {
-  for (int shift = 0; shift < 24; shift += 8) out.push_back(static_cast<uint8_t>(value >> shift));
-}
-
-Bytes webp_canvas(int flags, int width, int height) {
-  Bytes body{static_cast<uint8_t>(flags), 0, 0, 0};
-  put24(body, width - 1);
-  put24(body, height - 1);
-  return chunk("VP8X", body);
-}
+using namespace test;
 
 // Where a pixel of the upright picture lies in a stored one of width x height.
 std::pair<int, int> stored_at(int orientation, int x, int y, int width, int height) {
@@ -125,7 +30,8 @@ void expect_pixels(const Result<Picture>& picture, int width, int height, const 
   for (size_t i = 0; i < pixels.size(); ++i) ASSERT_NEAR(picture->rgb[i], pixels[i], within) << "at byte " << i;
 }
 
-void expect_upright(const Result<Picture>& picture, int orientation, int width, int height, const Bytes& stored, int within) {
+void expect_upright(const Result<Picture>& picture, int orientation, int width, int height, const Bytes& stored,
+                    int within) {
   const bool turned = orientation >= 5;
   Bytes pixels;
   for (int y = 0; y < (turned ? width : height); ++y) {
@@ -142,7 +48,8 @@ void expect_truncation_survived(const Bytes& file, int width, int height, bool s
   for (size_t size = 0; size < file.size(); ++size) {
     const auto picture = decode_picture(std::span(file).first(size));
     if (picture) {
-      EXPECT_FALSE(strict && size + 24 < file.size()) << size << " of " << file.size() << " bytes are taken for a picture";
+      EXPECT_FALSE(strict && size + 24 < file.size())
+          << size << " of " << file.size() << " bytes are taken for a picture";
       EXPECT_EQ(picture->width, width);
       EXPECT_EQ(picture->height, height);
     } else {
@@ -164,7 +71,8 @@ Bytes smooth(int width, int height) {
 
 TEST(PictureBmp, OddSizesAndTopDown) {
   for (int width : {1, 2, 3, 5, 64}) {
-    for (int height : {1, 7}) expect_pixels(decode_picture(test::bmp(width, height)), width, height, test::rgb(width, height));
+    for (int height : {1, 7})
+      expect_pixels(decode_picture(test::bmp(width, height)), width, height, test::rgb(width, height));
   }
   Bytes file = test::bmp(4, 1);  // one row is the same from both sides
   file[22] = file[23] = file[24] = file[25] = 0xff;
@@ -179,7 +87,8 @@ TEST(PictureGif, FirstFrameAndTransparency) {
     out << "GIF89a";
     for (const uint8_t byte : {2, 0, 2, 0, 0x91, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9}) out.push_back(byte);
     for (int frame = 0; frame < 2; ++frame) {
-      for (const int byte : {0x21, 0xf9, 4, transparent ? 1 : 0, 10, 0, 3, 0, 0x2c, 0, 0, 0, 0, 2, 0, 2, 0, 0}) out.push_back(uint8_t(byte));
+      for (const int byte : {0x21, 0xf9, 4, transparent ? 1 : 0, 10, 0, 3, 0, 0x2c, 0, 0, 0, 0, 2, 0, 2, 0, 0})
+        out.push_back(uint8_t(byte));
       // LZW, three bits a code: clear, pixels, end.
       const int pixels[2][4] = {{0, 1, 2, 3}, {3, 3, 3, 3}};
       uint32_t bits = 4, at = 3;
@@ -209,7 +118,8 @@ TEST(PicturePng, ColoursOfEveryForm) {
       grey.push_back(rgb[size_t(i)]);
       indices.push_back(uint8_t(i % 3));
       const uint8_t palette[3][3] = {{10, 20, 30}, {200, 100, 0}, {0, 0, 0}};
-      for (int c = 0; c < 3; ++c) grey_rgb.push_back(rgb[size_t(i)]), indexed_rgb.push_back(i % 3 == 2 ? 255 : palette[i % 3][c]);
+      for (int c = 0; c < 3; ++c)
+        grey_rgb.push_back(rgb[size_t(i)]), indexed_rgb.push_back(i % 3 == 2 ? 255 : palette[i % 3][c]);
     }
     for (int y = 0; y < height; ++y) {
       bits.push_back(0b10110011), bits.push_back(y % 2 ? 0x80 : 0);
@@ -218,17 +128,21 @@ TEST(PicturePng, ColoursOfEveryForm) {
         bits_rgb.insert(bits_rgb.end(), 3, on ? 255 : 0);
       }
     }
-    expect_pixels(decode_picture(png(width, height, wide, {.bits = 16, .interlaced = interlaced})), width, height, rgb, 1);
-    expect_pixels(decode_picture(png(width, height, grey, {.colours = PNG_COLOR_TYPE_GRAY, .interlaced = interlaced})), width, height, grey_rgb);
-    expect_pixels(decode_picture(png(width, height, bits, {.colours = PNG_COLOR_TYPE_GRAY, .bits = 1, .interlaced = interlaced})), width,
-                  height, bits_rgb);
+    expect_pixels(decode_picture(png(width, height, wide, {.bits = 16, .interlaced = interlaced})), width, height, rgb,
+                  1);
+    expect_pixels(decode_picture(png(width, height, grey, {.colours = PNG_COLOR_TYPE_GRAY, .interlaced = interlaced})),
+                  width, height, grey_rgb);
+    expect_pixels(
+        decode_picture(png(width, height, bits, {.colours = PNG_COLOR_TYPE_GRAY, .bits = 1, .interlaced = interlaced})),
+        width, height, bits_rgb);
     const auto palette = [](png_structp writer, png_infop info) {
       const png_color colours[] = {{10, 20, 30}, {200, 100, 0}, {0, 0, 0}};
       png_set_PLTE(writer, info, colours, 3);
       const png_byte alpha[] = {255, 255, 0};
       png_set_tRNS(writer, info, alpha, 3, nullptr);
     };
-    expect_pixels(decode_picture(png(width, height, indices, {.colours = PNG_COLOR_TYPE_PALETTE, .interlaced = interlaced, .more = palette})),
+    expect_pixels(decode_picture(png(width, height, indices,
+                                     {.colours = PNG_COLOR_TYPE_PALETTE, .interlaced = interlaced, .more = palette})),
                   width, height, indexed_rgb);
   }
 }
@@ -248,8 +162,8 @@ TEST(PicturePng, EveryOrientation) {
     const auto more = [&](png_structp writer, png_infop info) {
       png_set_eXIf_1(writer, info, static_cast<png_uint_32>(tag.size()), tag.data());
     };
-    expect_upright(decode_picture(png(7, 4, test::rgb(7, 4), {.more = more})), orientation > 8 ? 1 : std::max(orientation, 1), 7, 4,
-                   test::rgb(7, 4), 0);
+    expect_upright(decode_picture(png(7, 4, test::rgb(7, 4), {.more = more})),
+                   orientation > 8 ? 1 : std::max(orientation, 1), 7, 4, test::rgb(7, 4), 0);
   }
 }
 
@@ -290,7 +204,8 @@ TEST(PictureJpeg, EveryOrientation) {
       file << std::string_view("Exif\0\0", 6);
       file.insert(file.end(), tag.begin(), tag.end());
       file.insert(file.end(), plain.begin() + 2, plain.end());
-      expect_upright(decode_picture(file), orientation > 8 ? 1 : std::max(orientation, 1), width, height, smooth(width, height), 8);
+      expect_upright(decode_picture(file), orientation > 8 ? 1 : std::max(orientation, 1), width, height,
+                     smooth(width, height), 8);
       if (orientation != 6) continue;
       expect_truncation_survived(file, height, width);
     }
@@ -330,12 +245,14 @@ TEST(PictureWebp, StillAnimatedAndTurned) {
     body.insert(body.end(), stream.begin(), stream.end());
     return chunk("ANMF", body);
   };
-  const Bytes animated = riff({webp_canvas(0x02, width, height), chunk("ANIM", Bytes(6, 0)), frame(still), frame(webp(width, height, black))});
+  const Bytes animated = riff(
+      {webp_canvas(0x02, width, height), chunk("ANIM", Bytes(6, 0)), frame(still), frame(webp(width, height, black))});
   expect_pixels(decode_picture(animated), width, height, pixels);
   expect_truncation_survived(animated, width, height, false);
 
   for (int orientation = 1; orientation <= 8; ++orientation) {
-    const Bytes turned = riff({webp_canvas(0x08, width, height), bitstream(still), chunk("EXIF", exif(orientation, true))});
+    const Bytes turned =
+        riff({webp_canvas(0x08, width, height), bitstream(still), chunk("EXIF", exif(orientation, true))});
     expect_upright(decode_picture(turned), orientation, width, height, pixels, 0);
   }
 }
@@ -392,7 +309,8 @@ TEST(Picture, LimitsAreExact) {
 }
 
 TEST(Picture, WhatIsNoneIsSaidToBeNone) {
-  for (const std::string_view text : {"", "a", "<svg/>", "GIF8", "BM", "\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "RIFF....WEBP", "....ftypheic"}) {
+  for (const std::string_view text :
+       {"", "a", "<svg/>", "GIF8", "BM", "\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "RIFF....WEBP", "....ftypheic"}) {
     const auto picture = decode_picture(Bytes(text.begin(), text.end()));
     ASSERT_FALSE(picture) << text;
     EXPECT_EQ(picture.error().code, ErrorCode::invalid_argument) << text;

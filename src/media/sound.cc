@@ -17,7 +17,8 @@ namespace {
 constexpr const char* kFormats = "wav,w64,mp3,aac,mov,ogg,matroska,flac,aiff,caf,au,amr";
 
 std::unexpected<Error> unreadable(const std::string& why) {
-  return fail(ErrorCode::invalid_argument, "this is not a readable sound: " + why + ". WAV, MP3, M4A, Ogg, WebM and FLAC are read");
+  return fail(ErrorCode::invalid_argument,
+              "this is not a readable sound: " + why + ". WAV, MP3, M4A, Ogg, WebM and FLAC are read");
 }
 
 // Mono at 16 kHz from whatever the decoder gives; made anew when the stream changes its form.
@@ -47,11 +48,13 @@ class Resampler {
     if (frame.sample_rate < 1000 || frame.sample_rate > 768000 || channels < 1 || channels > 64) return false;
     AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO;
     AVChannelLayout from{};
-    if (frame.ch_layout.order == AV_CHANNEL_ORDER_UNSPEC) av_channel_layout_default(&from, channels);
-    else av_channel_layout_copy(&from, &frame.ch_layout);
+    if (frame.ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+      av_channel_layout_default(&from, channels);
+    else
+      av_channel_layout_copy(&from, &frame.ch_layout);
     SwrContext* context = nullptr;
-    const int status = swr_alloc_set_opts2(&context, &mono, AV_SAMPLE_FMT_FLT, kSoundRate, &from, static_cast<AVSampleFormat>(frame.format),
-                                           frame.sample_rate, 0, nullptr);
+    const int status = swr_alloc_set_opts2(&context, &mono, AV_SAMPLE_FMT_FLT, kSoundRate, &from,
+                                           static_cast<AVSampleFormat>(frame.format), frame.sample_rate, 0, nullptr);
     av_channel_layout_uninit(&from);
     context_.reset(context);
     if (status < 0) return false;
@@ -102,10 +105,12 @@ Result<std::vector<float>> decode_sound(std::span<const uint8_t> bytes, const De
     good = drain() && resampler.convert(nullptr, samples);
   }
   if (samples.size() > most) {
-    return fail(ErrorCode::too_large, "the sound is longer than " + std::to_string(limits.sound_seconds) + " seconds; cut it into pieces");
+    return fail(ErrorCode::too_large,
+                "the sound is longer than " + std::to_string(limits.sound_seconds) + " seconds; cut it into pieces");
   }
   if (!good) return unreadable("it is damaged");
-  if (samples.size() < kSoundRate / 20) return fail(ErrorCode::invalid_argument, "the sound is empty or shorter than 0.05 seconds");
+  if (samples.size() < kSoundRate / 20)
+    return fail(ErrorCode::invalid_argument, "the sound is empty or shorter than 0.05 seconds");
   for (float& sample : samples) sample = std::isfinite(sample) ? std::clamp(sample, -1.0f, 1.0f) : 0.0f;
   return samples;
 }

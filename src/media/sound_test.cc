@@ -26,7 +26,8 @@ using test::operator<<;
 double amplitude(const std::vector<float>& samples, double hertz) {
   const size_t from = samples.size() / 4, to = samples.size() * 3 / 4;
   std::complex<double> sum = 0;
-  for (size_t i = from; i < to; ++i) sum += double(samples[i]) * std::polar(1.0, -2 * std::numbers::pi * hertz * double(i) / kSoundRate);
+  for (size_t i = from; i < to; ++i)
+    sum += double(samples[i]) * std::polar(1.0, -2 * std::numbers::pi * hertz * double(i) / kSoundRate);
   return 2 * std::abs(sum) / double(to - from);
 }
 
@@ -37,8 +38,8 @@ double power(const std::vector<float>& samples) {
 }
 
 // A tone of 440 Hz and amplitude 0.5, and little else.
-void expect_tone(const Result<std::vector<float>>& samples, double seconds, double level_within = 0.01, double noise = 1e-4,
-                 double slack_seconds = 0.002) {
+void expect_tone(const Result<std::vector<float>>& samples, double seconds, double level_within = 0.01,
+                 double noise = 1e-4, double slack_seconds = 0.002) {
   ASSERT_TRUE(samples) << samples.error().message;
   EXPECT_NEAR(double(samples->size()) / kSoundRate, seconds, slack_seconds);
   const double found = amplitude(*samples, 440);
@@ -54,7 +55,12 @@ TEST(Sound, SixteenKilohertzComesThroughUnchanged) {
 }
 
 TEST(Sound, EverySampleForm) {
-  for (const test::Wav form : {test::Wav{.bits = 8}, {.bits = 16}, {.bits = 24}, {.bits = 32}, {.bits = 32, .floats = true}, {.bits = 64, .floats = true}}) {
+  for (const test::Wav form : {test::Wav{.bits = 8},
+                               {.bits = 16},
+                               {.bits = 24},
+                               {.bits = 32},
+                               {.bits = 32, .floats = true},
+                               {.bits = 64, .floats = true}}) {
     const auto tone = sine(16000, 440, 0.4);
     const auto samples = decode_sound(wav(tone, form));
     ASSERT_TRUE(samples) << samples.error().message;
@@ -108,9 +114,12 @@ TEST(Sound, EmptyAndCutOffFilesAreErrors) {
     ASSERT_FALSE(samples);
     EXPECT_EQ(samples.error().code, ErrorCode::invalid_argument);
   }
-  EXPECT_NE(decode_sound(wav({})).error().message.find("empty"), std::string::npos) << decode_sound(wav({})).error().message;
-  for (const std::string_view text : {"hello", "RIFF", "RIFF\x24\0\0\0WAVE", "OggS", "fLaC", "ID3", "\x1a\x45\xdf\xa3", "http://x/", "v=0\r\nc=IN IP4 1.2.3.4\r\nm=audio 9 RTP/AVP 0\r\n",
-                                      "#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1/a.ts\n", "ffconcat version 1.0\nfile /etc/passwd\n"}) {
+  EXPECT_NE(decode_sound(wav({})).error().message.find("empty"), std::string::npos)
+      << decode_sound(wav({})).error().message;
+  for (const std::string_view text :
+       {"hello", "RIFF", "RIFF\x24\0\0\0WAVE", "OggS", "fLaC", "ID3", "\x1a\x45\xdf\xa3", "http://x/",
+        "v=0\r\nc=IN IP4 1.2.3.4\r\nm=audio 9 RTP/AVP 0\r\n", "#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1/a.ts\n",
+        "ffconcat version 1.0\nfile /etc/passwd\n"}) {
     const auto samples = decode_sound(Bytes(text.begin(), text.end()));
     ASSERT_FALSE(samples) << text;
     EXPECT_EQ(samples.error().code, ErrorCode::invalid_argument);
@@ -216,9 +225,12 @@ Bytes encoded(const char* container, const char* codec_name, int rate, double se
         uint8_t* plane = frame->extended_data[planar ? c : 0];
         const size_t place = planar ? size_t(i) : size_t(i * channels + c);
         const float value = tone[at + size_t(i)];
-        if (av_get_packed_sample_fmt(encoder->sample_fmt) == AV_SAMPLE_FMT_FLT) reinterpret_cast<float*>(plane)[place] = value;
-        else if (av_get_packed_sample_fmt(encoder->sample_fmt) == AV_SAMPLE_FMT_S16) reinterpret_cast<int16_t*>(plane)[place] = int16_t(value * 32767);
-        else reinterpret_cast<int32_t*>(plane)[place] = int32_t(double(value) * 2147483647.0);
+        if (av_get_packed_sample_fmt(encoder->sample_fmt) == AV_SAMPLE_FMT_FLT)
+          reinterpret_cast<float*>(plane)[place] = value;
+        else if (av_get_packed_sample_fmt(encoder->sample_fmt) == AV_SAMPLE_FMT_S16)
+          reinterpret_cast<int16_t*>(plane)[place] = int16_t(value * 32767);
+        else
+          reinterpret_cast<int32_t*>(plane)[place] = int32_t(double(value) * 2147483647.0);
       }
     }
     avcodec_send_frame(encoder, frame);
@@ -235,7 +247,8 @@ Bytes encoded(const char* container, const char* codec_name, int rate, double se
   Bytes out;
   if (FILE* file = std::fopen(path.c_str(), "rb")) {
     uint8_t buffer[4096];
-    for (size_t count; (count = std::fread(buffer, 1, sizeof buffer, file)) > 0;) out.insert(out.end(), buffer, buffer + count);
+    for (size_t count; (count = std::fread(buffer, 1, sizeof buffer, file)) > 0;)
+      out.insert(out.end(), buffer, buffer + count);
     std::fclose(file);
   }
   std::remove(path.c_str());
@@ -269,10 +282,12 @@ TEST_P(SoundFile, IsHeardWholeAndSurvivesDamage) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, SoundFile,
-                         testing::Values(Coded{"flac", "flac", 44100}, Coded{"ogg", "libvorbis", 44100}, Coded{"ogg", "libopus", 48000},
-                                         Coded{"mp3", "libmp3lame", 22050}, Coded{"mp4", "aac", 44100}, Coded{"adts", "aac", 24000},
-                                         Coded{"webm", "libopus", 48000}, Coded{"matroska", "flac", 16000}, Coded{"aiff", "pcm_s16be", 32000},
-                                         Coded{"w64", "pcm_s24le", 48000}, Coded{"caf", "pcm_s16le", 16000}, Coded{"au", "pcm_mulaw", 8000},
+                         testing::Values(Coded{"flac", "flac", 44100}, Coded{"ogg", "libvorbis", 44100},
+                                         Coded{"ogg", "libopus", 48000}, Coded{"mp3", "libmp3lame", 22050},
+                                         Coded{"mp4", "aac", 44100}, Coded{"adts", "aac", 24000},
+                                         Coded{"webm", "libopus", 48000}, Coded{"matroska", "flac", 16000},
+                                         Coded{"aiff", "pcm_s16be", 32000}, Coded{"w64", "pcm_s24le", 48000},
+                                         Coded{"caf", "pcm_s16le", 16000}, Coded{"au", "pcm_mulaw", 8000},
                                          Coded{"wav", "pcm_alaw", 8000}, Coded{"wav", "adpcm_ima_wav", 16000}),
                          [](const auto& test) { return std::string(test.param.container) + "_" + test.param.codec; });
 

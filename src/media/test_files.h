@@ -45,7 +45,8 @@ inline Bytes bmp(int width, int height) {
   const size_t stride = (size_t(width) * 3 + 3) / 4 * 4;
   Bytes out;
   out << "BM";
-  for (const uint32_t word : {uint32_t(54 + stride * size_t(height)), 0u, 54u, 40u, uint32_t(width), uint32_t(height)}) put(out, word);
+  for (const uint32_t word : {uint32_t(54 + stride * size_t(height)), 0u, 54u, 40u, uint32_t(width), uint32_t(height)})
+    put(out, word);
   put<uint16_t>(out, 1);
   put<uint16_t>(out, 24);
   for (int i = 0; i < 6; ++i) put<uint32_t>(out, 0);
@@ -76,11 +77,16 @@ struct Wav {
 inline Bytes wav(const std::vector<float>& samples, Wav form = {}) {
   Bytes data;
   for (const float sample : samples) {
-    if (form.floats && form.bits == 64) put<double>(data, sample);
-    else if (form.floats) put(data, sample);
-    else if (form.bits == 8) data.push_back(static_cast<uint8_t>(std::lround(sample * 127) + 128));
-    else if (form.bits == 16) put(data, static_cast<int16_t>(std::lround(sample * 32767)));
-    else if (form.bits == 32) put(data, static_cast<int32_t>(std::lround(double(sample) * 2147483647.0)));
+    if (form.floats && form.bits == 64)
+      put<double>(data, sample);
+    else if (form.floats)
+      put(data, sample);
+    else if (form.bits == 8)
+      data.push_back(static_cast<uint8_t>(std::lround(sample * 127) + 128));
+    else if (form.bits == 16)
+      put(data, static_cast<int16_t>(std::lround(sample * 32767)));
+    else if (form.bits == 32)
+      put(data, static_cast<int32_t>(std::lround(double(sample) * 2147483647.0)));
     else {
       const auto value = static_cast<int32_t>(std::lround(double(sample) * 8388607.0));
       for (int shift = 0; shift < 24; shift += 8) data.push_back(static_cast<uint8_t>(value >> shift));

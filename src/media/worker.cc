@@ -29,7 +29,9 @@ std::vector<std::string> default_command() {
 const char* name_of(Kind kind) { return kind == Kind::picture ? "picture" : "sound"; }
 
 std::unexpected<Error> crashed(Kind kind) {
-  return fail(ErrorCode::invalid_argument, fmt::format("the {} could not be decoded: its decoder crashed; the file is damaged or hostile", name_of(kind)));
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("the {} could not be decoded: its decoder crashed; the file is damaged or hostile", name_of(kind)));
 }
 
 // A message of a decoder as text that is safe to show: the decoder may be in a stranger's hands.
@@ -98,7 +100,9 @@ class Call {
   Result<void> checked(Io io) const {
     if (io == Io::done) return {};
     if (io == Io::closed) return crashed(kind_);
-    return fail(ErrorCode::invalid_argument, fmt::format("the {} took too long to decode (over {:g} s); send a smaller or simpler one", name_of(kind_), deadline_ms_ / 1e3));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("the {} took too long to decode (over {:g} s); send a smaller or simpler one",
+                            name_of(kind_), deadline_ms_ / 1e3));
   }
 
   int socket_;
@@ -155,7 +159,8 @@ struct DecodePool::State {
       TRY(worker, WorkerProcess::start(state.options.command));
       if (detail::File socket = worker->begin_job()) return socket;
       worker.reset();
-      return fail(ErrorCode::io, "cannot open a socket to the decoder process; raise the limit on open files (ulimit -n)");
+      return fail(ErrorCode::io,
+                  "cannot open a socket to the decoder process; raise the limit on open files (ulimit -n)");
     }
   };
 
@@ -165,8 +170,10 @@ struct DecodePool::State {
     TRY(const detail::File socket, turn.begin_job());
     Call call(socket.get(), kind, options);
     auto result = ask(call);
-    if (!turn.worker->alive()) turn.worker.reset();
-    else if (!result) turn.worker->end_job();
+    if (!turn.worker->alive())
+      turn.worker.reset();
+    else if (!result)
+      turn.worker->end_job();
     return result;
   }
 };

@@ -17,7 +17,7 @@ class DecodePool {
  public:
   struct Options {
     int workers = 2;
-    int deadline_ms = 10'000;   ///< a decode that takes longer is ended with invalid_argument
+    int deadline_ms = 10'000;  ///< a decode that takes longer is ended with invalid_argument
     DecodeLimits limits;
     std::vector<std::string> command;  ///< program and arguments of a worker; empty: this program with --media-worker
   };

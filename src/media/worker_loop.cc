@@ -53,17 +53,21 @@ File receive_job(bool& closed) {
   if (!kSanitized) dup2(STDOUT_FILENO, STDERR_FILENO);
   dup2(done, STDERR_FILENO + 1);
   close_range(STDERR_FILENO + 2, UINT_MAX, 0);
-  if (sandbox.enter()) job(STDIN_FILENO);
-  else write_error(STDIN_FILENO, ErrorCode::internal, "this system does not let the decoder be confined (seccomp)");
+  if (sandbox.enter())
+    job(STDIN_FILENO);
+  else
+    write_error(STDIN_FILENO, ErrorCode::internal, "this system does not let the decoder be confined (seccomp)");
   _exit(0);
 }
 
 // Until the job has ended or the server says something; then the job is over in any case.
 void wait_for_job(pid_t job, int done) {
   pollfd entries[] = {{kControl, POLLIN, 0}, {done, POLLIN, 0}};
-  while (poll(entries, 2, -1) < 0 && errno == EINTR) {}
+  while (poll(entries, 2, -1) < 0 && errno == EINTR) {
+  }
   kill(job, SIGKILL);
-  while (waitpid(job, nullptr, 0) < 0 && errno == EINTR) {}
+  while (waitpid(job, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace

@@ -34,7 +34,9 @@ void misbehave(std::string_view how) {
   if (how == "crash") std::raise(SIGKILL);
   if (how == "jump") reinterpret_cast<void (*)()>(8)();
   if (how == "leave") _exit(0);
-  if (how == "spin") for (volatile bool on = true; on;) {}
+  if (how == "spin")
+    for (volatile bool on = true; on;) {
+    }
   if (how == "half") write_all(kSocket, zeros(3));
   if (how == "kill the worker") kill(getppid(), SIGKILL), pause();
   // Answers nonsense.
@@ -52,15 +54,18 @@ void misbehave(std::string_view how) {
     ReplyHeader header{.status = 1};
     header.size = uint64_t{1} << 60;
     write_all(kSocket, std::as_bytes(std::span(&header, 1)));
-    while (write_all(kSocket, zeros(4096))) {}
+    while (write_all(kSocket, zeros(4096))) {
+    }
   }
   if (how == "control characters") write_error(kSocket, ErrorCode::invalid_argument, "a\x1b[31mb\n\xff");
-  if (how == "more than asked") write_reply(kSocket, {.width = 1, .height = 1}, zeros(3)), write_all(kSocket, zeros(4096));
+  if (how == "more than asked")
+    write_reply(kSocket, {.width = 1, .height = 1}, zeros(3)), write_all(kSocket, zeros(4096));
   // Tries what the sandbox forbids, and says how it went.
   if (how == "open") report(open("/etc/passwd", O_RDONLY));
   if (how == "socket") report(socket(AF_INET, SOCK_STREAM, 0));
   if (how == "write elsewhere") report(write(2, "", 0));
-  if (how == "executable memory") report(mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
+  if (how == "executable memory")
+    report(mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
   if (how == "signal the worker") report(kill(getppid(), 0));
   if (how == "run a program") execl("/bin/true", "true", nullptr), report(-1);
   if (how == "fork") {
@@ -70,7 +75,10 @@ void misbehave(std::string_view how) {
   }
   if (how == "thread") {
     pthread_t thread;
-    report(pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr) == 0 ? pthread_join(thread, nullptr) : -1);
+    report(pthread_create(
+               &thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr) == 0
+               ? pthread_join(thread, nullptr)
+               : -1);
   }
   if (how == "memory") report(std::malloc(size_t{3} << 30) ? 0 : -1);
   if (how == "environment") report(std::getenv("CALLIOPE_TEST_SECRET") ? 0 : -1);
@@ -81,8 +89,10 @@ void job(int socket) {
   if (!request) return;
   const std::string_view text(reinterpret_cast<const char*>(request->file.data()), request->file.size());
   constexpr std::string_view kMark = "misbehave: ";
-  if (text.starts_with(kMark)) misbehave(text.substr(kMark.size()));
-  else answer(socket, *request);
+  if (text.starts_with(kMark))
+    misbehave(text.substr(kMark.size()));
+  else
+    answer(socket, *request);
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ namespace {
 std::vector<char*> worker_environment() {
   std::vector<char*> kept;
   for (char** entry = environ; entry && *entry; ++entry) {
-    for (const std::string_view name : {"LD_LIBRARY_PATH=", "LIBHEIF_PLUGIN_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS="}) {
+    for (const std::string_view name :
+         {"LD_LIBRARY_PATH=", "LIBHEIF_PLUGIN_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS="}) {
       if (std::string_view(*entry).starts_with(name)) kept.push_back(*entry);
     }
   }
@@ -75,7 +76,8 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::vector<st
   arguments.push_back(nullptr);
   const auto environment = worker_environment();
   pid_t process = 0;
-  const int error = posix_spawn(&process, arguments[0], &setup.files, &setup.attributes, arguments.data(), environment.data());
+  const int error =
+      posix_spawn(&process, arguments[0], &setup.files, &setup.attributes, arguments.data(), environment.data());
   if (error != 0) return refuse(error);
   return std::unique_ptr<WorkerProcess>(new WorkerProcess(process, std::move(ours)));
 }
@@ -85,7 +87,8 @@ WorkerProcess::~WorkerProcess() {
   for (int i = 0; i < 1000 && alive(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   if (process_ == 0) return;
   kill(process_, SIGKILL);
-  while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {}
+  while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 File WorkerProcess::begin_job() {
@@ -114,7 +117,8 @@ File WorkerProcess::begin_job() {
 
 void WorkerProcess::end_job() {
   const char byte = 0;
-  while (send(control_.get(), &byte, 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {}
+  while (send(control_.get(), &byte, 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
 }
 
 bool WorkerProcess::alive() {

@@ -50,15 +50,18 @@ Io send_all(int socket, std::span<const std::byte> bytes, Deadline deadline) {
 }
 
 Io receive_all(int socket, std::span<std::byte> bytes, Deadline deadline) {
-  return transfer_all(socket, bytes, POLLIN, deadline,
-                      [socket](std::span<std::byte> left) { return recv(socket, left.data(), left.size(), MSG_DONTWAIT); });
+  return transfer_all(socket, bytes, POLLIN, deadline, [socket](std::span<std::byte> left) {
+    return recv(socket, left.data(), left.size(), MSG_DONTWAIT);
+  });
 }
 
 bool write_all(int fd, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t count = write(fd, bytes.data(), bytes.size());
-    if (count > 0) bytes = bytes.subspan(static_cast<size_t>(count));
-    else if (count == 0 || errno != EINTR) return false;
+    if (count > 0)
+      bytes = bytes.subspan(static_cast<size_t>(count));
+    else if (count == 0 || errno != EINTR)
+      return false;
   }
   return true;
 }
@@ -66,8 +69,10 @@ bool write_all(int fd, std::span<const std::byte> bytes) {
 bool read_all(int fd, std::span<std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t count = read(fd, bytes.data(), bytes.size());
-    if (count > 0) bytes = bytes.subspan(static_cast<size_t>(count));
-    else if (count == 0 || errno != EINTR) return false;
+    if (count > 0)
+      bytes = bytes.subspan(static_cast<size_t>(count));
+    else if (count == 0 || errno != EINTR)
+      return false;
   }
   return true;
 }
@@ -94,12 +99,16 @@ void answer(int fd, const Request& request) {
   try {
     if (request.header.kind == Kind::picture) {
       const auto picture = decode_picture(request.file, request.header.limits);
-      if (!picture) write_error(fd, picture.error().code, picture.error().message);
-      else write_reply(fd, {.width = picture->width, .height = picture->height}, std::as_bytes(std::span(picture->rgb)));
+      if (!picture)
+        write_error(fd, picture.error().code, picture.error().message);
+      else
+        write_reply(fd, {.width = picture->width, .height = picture->height}, std::as_bytes(std::span(picture->rgb)));
     } else {
       const auto samples = decode_sound(request.file, request.header.limits);
-      if (!samples) write_error(fd, samples.error().code, samples.error().message);
-      else write_reply(fd, {}, std::as_bytes(std::span(*samples)));
+      if (!samples)
+        write_error(fd, samples.error().code, samples.error().message);
+      else
+        write_reply(fd, {}, std::as_bytes(std::span(*samples)));
     }
   } catch (const std::bad_alloc&) {
     write_error(fd, ErrorCode::too_large, "decoding this file needs too much memory; send a smaller one");

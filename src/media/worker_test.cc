@@ -141,7 +141,8 @@ TEST(DecodePool, EndsADecoderThatTakesTooLong) {
   const auto picture = pool.picture(order("spin"));
   ASSERT_FALSE(picture);
   EXPECT_EQ(picture.error().code, ErrorCode::invalid_argument);
-  EXPECT_NE(picture.error().message.find("took too long to decode (over 0.2 s)"), std::string::npos) << picture.error().message;
+  EXPECT_NE(picture.error().message.find("took too long to decode (over 0.2 s)"), std::string::npos)
+      << picture.error().message;
   const auto sound = pool.sound(order("spin"));
   ASSERT_FALSE(sound);
   EXPECT_NE(sound.error().message.find("the sound took too long"), std::string::npos) << sound.error().message;
