@@ -67,7 +67,7 @@ def tokenizer() -> tuple[Tokenizer, dict[str, int]]:
     return made, ids
 
 
-def fill(model: torch.nn.Module, seed: int) -> None:
+def fill(model: torch.nn.Module, seed: int, eos_seed: int | None = None) -> None:
     """Random weights under which every part does something: unit gain, norms and biases away from one and zero."""
     generator = torch.Generator().manual_seed(seed)
     for name, p in sorted(model.named_parameters()):
@@ -92,8 +92,11 @@ def fill(model: torch.nn.Module, seed: int) -> None:
                     gain = 0.6  # the sines of large activations would make float32 itself the largest error
                 p.copy_(gain / math.sqrt(fan_in) * r)
     with torch.no_grad():
-        # An eos that never wins, so that 3 s of codes come out.
-        model.talker.codec_head.weight[model.config.talker_config.codec_eos_token_id] = 0
+        # An eos that never wins, so that 3 s of codes come out; or one that ends an answer.
+        eos = model.talker.codec_head.weight[model.config.talker_config.codec_eos_token_id]
+        eos.zero_()
+        if eos_seed is not None:
+            eos.copy_(3.9 / math.sqrt(len(eos)) * torch.randn(len(eos), generator=torch.Generator().manual_seed(eos_seed)))
         level_waveform(model.code2wav)
 
 
@@ -176,7 +179,7 @@ def write(name: str, folder: Path) -> None:
     made, ids = tokenizer()
     config = configs.config_json(name, ids)
     model = Qwen3OmniMoeForConditionalGeneration(Qwen3OmniMoeConfig(**json.loads(json.dumps(config)))).float()
-    fill(model, seed=sum(map(ord, name)))
+    fill(model, seed=sum(map(ord, name)), eos_seed=sizes["eos_seed"])
     # transformers knows the published names of the tensors; only the experts are laid out here.
     model.save_pretrained(folder)
     tensors = {}

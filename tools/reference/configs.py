@@ -6,7 +6,7 @@ TALKER_SUPPRESSED = 1024  # the talker never says its last 1024 ids but codec_eo
 
 # What a configuration does not say.
 DEFAULTS = {
-    "dtype": "float32", "shards": 1, "fused_experts": False, "old_rope": False, "tied": False, "head_despite_tied": False, "min_pixels": 1024, "max_pixels": 16384,
+    "dtype": "float32", "shards": 1, "fused_experts": False, "old_rope": False, "tied": False, "head_despite_tied": False, "eos_seed": None, "min_pixels": 1024, "max_pixels": 16384,
     "thinker": dict(hidden=32, heads=4, kv_heads=2, head_dim=8, layers=3, ffn=48, vocab=330, section=[2, 1, 1], theta=1e6,
                     experts=0, top_k=2, moe_ffn=20, sparse_step=1, dense_layers=[], norm_topk=True, bias=False),
     "audio": dict(d_model=24, heads=4, layers=2, ffn=40, mels=80, channels=6, n_window=50, n_window_infer=800),
@@ -60,9 +60,9 @@ CONFIGS = {
         "audio": dict(n_window=52, n_window_infer=520, heads=6), "vision": dict(hidden=16, heads=2, merge=3, patch=4, positions=25, deepstack=[]),
         "talker": dict(accept=5, bias=True), "predictor": dict(groups=7, bias=True), "code2wav": dict(bias=True, ratios=[2], rates=[4, 3, 2]),
     },
-    # Wide heads, one expert of many, twelve groups, two shards of f16.
+    # Wide heads, one expert of many, twelve groups, two shards of f16, a codec_eos that ends one of the answers.
     "wide_heads": {
-        "dtype": "float16", "shards": 2,
+        "dtype": "float16", "shards": 2, "eos_seed": 5,
         "thinker": dict(experts=12, top_k=1, hidden=22, heads=2, kv_heads=1, head_dim=40, section=[8, 6, 6], layers=3, moe_ffn=9),
         "audio": dict(n_window=49, n_window_infer=196, d_model=34, heads=1), "vision": dict(hidden=20, heads=1, depth=4, deepstack=[1, 3]),
         "talker": dict(hidden=18, heads=1, kv_heads=1, head_dim=20, section=[4, 3, 3], experts=9, top_k=4, accept=0), "predictor": dict(groups=12, vocab=41, head_dim=8),
