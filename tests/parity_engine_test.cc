@@ -52,7 +52,8 @@ std::shared_ptr<const model::Model> load(const std::string& name) {
 // All prompts as one long conversation, several pieces of prefill long, with media across their borders.
 assistant::Request long_conversation() {
   assistant::Request request;
-  for (const auto& prompt : prompts()) request.turns.insert(request.turns.end(), prompt.turns.begin(), prompt.turns.end());
+  for (const auto& prompt : prompts())
+    request.turns.insert(request.turns.end(), prompt.turns.begin(), prompt.turns.end());
   request.max_tokens = 20;
   request.speak = true;
   request.voice = "Chelsie";
@@ -70,7 +71,8 @@ TEST_P(ParityEngine, SessionsEqualTheWhole) {
   auto prompt = engine::build_prompt(*model, request);
   ASSERT_TRUE(prompt) << prompt.error().message;
   ASSERT_GT(prompt->size(), 600);
-  const auto whole = engine::trace(*model, std::move(*prompt), {.max_tokens = request.max_tokens, .speak = true, .voice = request.voice});
+  const auto whole = engine::trace(*model, std::move(*prompt),
+                                   {.max_tokens = request.max_tokens, .speak = true, .voice = request.voice});
   ASSERT_TRUE(whole) << whole.error().message;
   const auto ids = narrowed(whole->integers.at("generated_ids").values);
 
@@ -88,10 +90,12 @@ TEST_P(ParityEngine, SessionsEqualTheWhole) {
   const auto& wave = whole->floats.at("waveform");
   EXPECT_GT(wave.elements(), 100);
   EXPECT_TRUE(std::ranges::equal(sink->samples, wave.span()))
-      << sink->samples.size() << " samples instead of " << wave.elements() << ", relative error " << relative_error(sink->samples, wave.span());
+      << sink->samples.size() << " samples instead of " << wave.elements() << ", relative error "
+      << relative_error(sink->samples, wave.span());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ParityEngine, testing::ValuesIn(configurations()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, ParityEngine, testing::ValuesIn(configurations()),
+                         [](const auto& info) { return info.param; });
 
 // Inputs as the reference's processor gives them, put together from our own preprocessing of the same prompt.
 struct ProcessorTensors {
@@ -142,14 +146,16 @@ TEST(ParityTrace, TensorsOfTheProcessorGiveTheSamePromptAsARequest) {
   ASSERT_TRUE(given) << given.error().message;
   auto built = engine::build_prompt(*model, prompts()[4]);
   ASSERT_TRUE(built);
-  const auto a = engine::trace(*model, std::move(*given), {.max_tokens = 5}), b = engine::trace(*model, std::move(*built), {.max_tokens = 5});
+  const auto a = engine::trace(*model, std::move(*given), {.max_tokens = 5}),
+             b = engine::trace(*model, std::move(*built), {.max_tokens = 5});
   ASSERT_TRUE(a && b);
   ASSERT_EQ(a->views().size(), b->views().size());
   EXPECT_EQ(a->integers.at("generated_ids").values, b->integers.at("generated_ids").values);
   for (const auto& [name, tensor] : b->floats) {
     EXPECT_TRUE(std::ranges::equal(a->floats.at(name).span(), tensor.span())) << name;
   }
-  for (const char* name : {"input_ids", "position_ids", "generated_ids"}) EXPECT_TRUE(a->integers.contains(name)) << name;
+  for (const char* name : {"input_ids", "position_ids", "generated_ids"})
+    EXPECT_TRUE(a->integers.contains(name)) << name;
   for (const char* name : {"audio_features", "image_features", "deepstack.1", "hidden_states.3", "logits"}) {
     EXPECT_TRUE(a->floats.contains(name)) << name;
   }

@@ -78,7 +78,9 @@ std::vector<assistant::Request> prompts() {
     for (const auto& turn : turns.as_array()) {
       const std::string role(turn.at("role").as_string());
       assistant::Turn& to = request.turns.emplace_back();
-      to.role = role == "system" ? assistant::Role::system : role == "user" ? assistant::Role::user : assistant::Role::assistant;
+      to.role = role == "system" ? assistant::Role::system
+                : role == "user" ? assistant::Role::user
+                                 : assistant::Role::assistant;
       for (const auto& part : turn.at("parts").as_array()) {
         const auto number = [&](const char* name, size_t i) { return part.at(name).at(i).to_number<int>(); };
         if (part.as_object().contains("text")) {
@@ -96,7 +98,9 @@ std::vector<assistant::Request> prompts() {
   return requests;
 }
 
-std::string fixture(const std::string& name) { return (fs::path(CALLIOPE_SOURCE_DIR) / "tests" / "fixtures" / name).string(); }
+std::string fixture(const std::string& name) {
+  return (fs::path(CALLIOPE_SOURCE_DIR) / "tests" / "fixtures" / name).string();
+}
 
 std::vector<std::string> configurations() {
   std::vector<std::string> names;
@@ -171,8 +175,8 @@ double relative_error(std::span<const float> a, std::span<const float> b) {
   return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
 }
 
-void expect_near(const std::string& part, const std::string& name, std::span<const float> actual, std::span<const float> expected,
-                 double most) {
+void expect_near(const std::string& part, const std::string& name, std::span<const float> actual,
+                 std::span<const float> expected, double most) {
   static Summary summary;
   const double error = relative_error(actual, expected);
   auto& worst = summary.worst[part];

@@ -49,7 +49,7 @@ class Expected {
 double relative_error(std::span<const float> a, std::span<const float> b);
 
 /// Fails the test when the error is above `most`, naming the tensor; remembers the largest for the summary.
-void expect_near(const std::string& part, const std::string& name, std::span<const float> actual, std::span<const float> expected,
-                 double most);
+void expect_near(const std::string& part, const std::string& name, std::span<const float> actual,
+                 std::span<const float> expected, double most);
 
 }  // namespace calliope::parity

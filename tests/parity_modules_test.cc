@@ -80,8 +80,9 @@ TEST_P(ParityModules, VisionEncoder) {
     const std::string stem = name.substr(0, name.size() - 9);
     const auto size = numbers(stem.substr(7), 'x');
     const model::ImageGrid grid{size[0], size[1] * config.spatial_merge_size, size[2] * config.spatial_merge_size};
-    const Tensor pixels = noise(static_cast<uint32_t>(10 * size[1] + size[2]),
-                                {grid.patches(), 3 * config.temporal_patch_size * config.patch_size * config.patch_size});
+    const Tensor pixels =
+        noise(static_cast<uint32_t>(10 * size[1] + size[2]),
+              {grid.patches(), 3 * config.temporal_patch_size * config.patch_size * config.patch_size});
     const auto features = encoder.encode(pixels.rows(), grid);
     ASSERT_TRUE(features) << name << ": " << features.error().message;
     near("vision encoder", name, features->features.span());
@@ -119,21 +120,27 @@ struct ForcedTalker {
     const int64_t size = config.text.hidden_size, groups = config.num_code_groups;
     Tensor x = noise(70, {kTalkerRows, size});
     const Tensor rows = noise(72, {kTalkerSteps, size});
-    const auto codes = whole_numbers(71, static_cast<uint32_t>(config.code_predictor.decoder.vocab_size), kTalkerSteps * groups);
+    const auto codes =
+        whole_numbers(71, static_cast<uint32_t>(config.code_predictor.decoder.vocab_size), kTalkerSteps * groups);
     model::TalkerState state;
     for (int64_t begin = 0; begin < kTalkerRows; begin += piece) {
       const int64_t count = std::min(piece, kTalkerRows - begin);
       talker.prefill(x.rows().slice(begin, count), counted(begin, count), state);
     }
-    const auto keep = [](std::vector<float>& to, std::span<const float> from) { to.insert(to.end(), from.begin(), from.end()); };
+    const auto keep = [](std::vector<float>& to, std::span<const float> from) {
+      to.insert(to.end(), from.begin(), from.end());
+    };
     for (int64_t step = 0; step <= kTalkerSteps; ++step) {
       keep(hidden, state.hidden.span());
       size_t group = 0;
-      const auto forced = [&] { return step == kTalkerSteps ? config.codec_eos_token_id : codes[size_t(step * groups) + group++]; };
+      const auto forced = [&] {
+        return step == kTalkerSteps ? config.codec_eos_token_id : codes[size_t(step * groups) + group++];
+      };
       std::vector<int32_t> frame(static_cast<size_t>(groups));
-      const bool more = talker.step({rows.rows().row(std::min(step, kTalkerSteps - 1)), static_cast<size_t>(size)},
-                                    [&](std::span<float> x) { return keep(logits, x), forced(); },
-                                    [&](std::span<float> x) { return keep(residual, x), forced(); }, state, frame);
+      const bool more = talker.step(
+          {rows.rows().row(std::min(step, kTalkerSteps - 1)), static_cast<size_t>(size)},
+          [&](std::span<float> x) { return keep(logits, x), forced(); },
+          [&](std::span<float> x) { return keep(residual, x), forced(); }, state, frame);
       EXPECT_EQ(more, step < kTalkerSteps);
     }
   }
@@ -160,8 +167,9 @@ TEST_P(ParityModules, Code2Wav) {
   EXPECT_FALSE(names.empty());
   for (const std::string& name : names) {
     const int64_t frames = std::stoll(name.substr(9));
-    const auto codes = whole_numbers(static_cast<uint32_t>(60 + frames), static_cast<uint32_t>(vocoder.config().codebook_size),
-                                     frames * vocoder.config().num_quantizers);
+    const auto codes =
+        whole_numbers(static_cast<uint32_t>(60 + frames), static_cast<uint32_t>(vocoder.config().codebook_size),
+                      frames * vocoder.config().num_quantizers);
     const auto samples = vocoder.decode(codes);
     ASSERT_TRUE(samples) << name << ": " << samples.error().message;
     EXPECT_EQ(static_cast<int64_t>(samples->size()), vocoder.samples(frames));
@@ -212,8 +220,9 @@ TEST_P(ParityModules, ThinkerStreamedEqualsWhole) {
       }
       const std::vector<ConstRows> deepstack(static_cast<size_t>(levels),
                                              features.rows().slice(at / 2, static_cast<int64_t>(visual.size())));
-      model_->thinker.forward({.embeds = x.rows().slice(at, count), .positions = &positions, .visual_rows = visual, .deepstack = deepstack},
-                              state);
+      model_->thinker.forward(
+          {.embeds = x.rows().slice(at, count), .positions = &positions, .visual_rows = visual, .deepstack = deepstack},
+          state);
     }
     return copied(x.span());
   };
@@ -228,12 +237,14 @@ TEST_P(ParityModules, TalkerStreamedEqualsWhole) {
   const ForcedTalker whole(*model_->talker, kTalkerRows);
   for (const int64_t step : kSteps) {
     const ForcedTalker streamed(*model_->talker, step);
-    EXPECT_TRUE(streamed.hidden == whole.hidden && streamed.logits == whole.logits && streamed.residual == whole.residual)
+    EXPECT_TRUE(streamed.hidden == whole.hidden && streamed.logits == whole.logits &&
+                streamed.residual == whole.residual)
         << "in steps of " << step << ": relative error " << relative_error(streamed.hidden, whole.hidden);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ParityModules, testing::ValuesIn(configurations()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, ParityModules, testing::ValuesIn(configurations()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace calliope::parity

@@ -28,7 +28,8 @@ TEST(Parity, LogMel) {
     for (std::string field; std::getline(stream, field, '.');) fields.push_back(field);
     const model::LogMel log_mel({.mels = std::stoll(fields[1])});
     std::vector<std::vector<float>> sounds;
-    for (const int64_t samples : numbers(fields[2], '_')) sounds.push_back(sound(static_cast<uint32_t>(samples % 97), samples));
+    for (const int64_t samples : numbers(fields[2], '_'))
+      sounds.push_back(sound(static_cast<uint32_t>(samples % 97), samples));
     const std::vector<std::span<const float>> clips(sounds.begin(), sounds.end());
     const auto features = log_mel.compute(clips);
     ASSERT_TRUE(features) << name << ": " << features.error().message;
@@ -61,7 +62,8 @@ TEST(Parity, ImageProcessor) {
     config.max_pixels = small ? 9216 : 12845056;
     config.mean = {0.48f, 0.46f, 0.41f};
     config.std = {0.27f, 0.26f, 0.28f};
-    const auto image = picture(static_cast<uint32_t>(size[0] + size[1]), static_cast<int>(size[0]), static_cast<int>(size[1]));
+    const auto image =
+        picture(static_cast<uint32_t>(size[0] + size[1]), static_cast<int>(size[0]), static_cast<int>(size[1]));
     const auto patches = model::ImageProcessor(config).process(image.rgb, image.width, image.height);
     ASSERT_TRUE(patches) << name << ": " << patches.error().message;
     const std::vector<int32_t> grid = {static_cast<int32_t>(patches->grid.t), static_cast<int32_t>(patches->grid.h),

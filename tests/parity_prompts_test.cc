@@ -1,5 +1,5 @@
-// Whole prompts against transformers: every intermediate tensor of a mixed one, 64 greedy tokens on 20, three seconds of
-// codes and their waveform on three.
+// Whole prompts against transformers: every intermediate tensor of a mixed one, 64 greedy tokens on 20, three seconds
+// of codes and their waveform on three.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -45,8 +45,11 @@ class ParityPrompts : public testing::TestWithParam<std::string> {
   void prefill(engine::Prompt& prompt, model::DecoderState& state, const model::ThinkerOutput& output = {}) const {
     std::vector<ConstRows> deepstack;
     for (const Tensor& level : prompt.deepstack) deepstack.push_back(level.rows());
-    model_->thinker.forward({.embeds = prompt.embeds.rows(), .positions = &prompt.positions, .visual_rows = prompt.visual_rows,
-                             .deepstack = deepstack}, state, output);
+    model_->thinker.forward({.embeds = prompt.embeds.rows(),
+                             .positions = &prompt.positions,
+                             .visual_rows = prompt.visual_rows,
+                             .deepstack = deepstack},
+                            state, output);
   }
 
   // Greedy tokens after a prefill; nothing ends them early.
@@ -83,7 +86,8 @@ void expect_same_choices(const std::string& name, const std::vector<int32_t>& ac
   ASSERT_EQ(actual.size(), expected.size()) << name;
   for (size_t i = 0; i < actual.size(); ++i) {
     if (actual[i] == expected[i]) continue;
-    EXPECT_LT(margins[i], kTie) << name << ": choice " << i << " is " << actual[i] << ", the reference's " << expected[i];
+    EXPECT_LT(margins[i], kTie) << name << ": choice " << i << " is " << actual[i] << ", the reference's "
+                                << expected[i];
     return;  // what follows a different choice cannot be compared
   }
 }
@@ -123,7 +127,8 @@ TEST_P(ParityPrompts, GreedyTokens) {
     ASSERT_EQ(prompt.ids, expected_.integers("prompt_ids." + std::to_string(i))) << "prompt " << i;
     model::DecoderState state;
     prefill(prompt, state);
-    expect_same_choices("prompt " + std::to_string(i), answer(prompt, state, tokens), std::span(expected).subspan(i * tokens, tokens),
+    expect_same_choices("prompt " + std::to_string(i), answer(prompt, state, tokens),
+                        std::span(expected).subspan(i * tokens, tokens),
                         std::span(margins).subspan(i * tokens, tokens));
   }
 }
@@ -147,7 +152,8 @@ TEST_P(ParityPrompts, CodesAndWaveform) {
     std::copy(media_rows.begin(), media_rows.end(), media.data());
 
     const auto generated = expected_.integers(stem + "generated");
-    engine::Speech speech(*model_, prompt, media, index == 0 ? "Ethan" : "chelsie", {.greedy = true, .max_frames = kFrames});
+    engine::Speech speech(*model_, prompt, media, index == 0 ? "Ethan" : "chelsie",
+                          {.greedy = true, .max_frames = kFrames});
     // The reference never feeds the last token it generates, so it is not spoken.
     EXPECT_EQ(answer(prompt, state, generated.size()), generated);
     for (size_t i = 0; i + 1 < generated.size(); ++i) speech.push(generated[i]);
@@ -174,7 +180,8 @@ TEST_P(ParityPrompts, CodesAndWaveform) {
   EXPECT_EQ(spoken, 3);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ParityPrompts, testing::ValuesIn(configurations()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, ParityPrompts, testing::ValuesIn(configurations()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace calliope::parity

@@ -13,7 +13,8 @@ namespace {
 
 constexpr int kSpokenTokens = 1024;  // to speak, when the length is not given: the reference's thinker_max_new_tokens
 
-Result<engine::Prompt> prompt_of(const model::Model& model, const TraceOptions& options, engine::TraceRequest& request) {
+Result<engine::Prompt> prompt_of(const model::Model& model, const TraceOptions& options,
+                                 engine::TraceRequest& request) {
   if (!options.inputs.empty()) {
     TRY(const auto inputs, tensor::SafetensorsFile::open(options.inputs));
     return engine::prompt_from_tensors(model, inputs);
@@ -37,7 +38,8 @@ Result<void> trace(const TraceOptions& options) {
   const auto views = trace.views();
   TRY_VOID(tensor::save_safetensors(options.out, views, {{"format", "pt"}}));
   for (const auto& [name, view] : views) {
-    std::printf("%-18s %-4s %s\n", name.c_str(), std::string(tensor::name_of(view.dtype)).c_str(), view.shape.text().c_str());
+    std::printf("%-18s %-4s %s\n", name.c_str(), std::string(tensor::name_of(view.dtype)).c_str(),
+                view.shape.text().c_str());
   }
   return {};
 }

@@ -33,7 +33,8 @@ Result<std::vector<int64_t>> integers(const View& view, const std::string& name)
   switch (view.dtype) {
     case DType::i64: read(int64_t{}); return out;
     case DType::i32: read(int32_t{}); return out;
-    case DType::u8: case DType::boolean: read(uint8_t{}); return out;
+    case DType::u8:
+    case DType::boolean: read(uint8_t{}); return out;
     default: return fail(ErrorCode::invalid_argument, name + " must hold whole numbers (I64 or I32)", name);
   }
 }
@@ -43,7 +44,8 @@ Result<Tensor> floats(const View& view, const std::string& name, int rank) {
     return fail(ErrorCode::invalid_argument, name + " must hold floating-point numbers (F32, F16 or BF16)", name);
   }
   if (view.shape.rank() != rank) {
-    return fail(ErrorCode::invalid_argument, name + " must have " + std::to_string(rank) + " dimensions, not " + view.shape.text(), name);
+    return fail(ErrorCode::invalid_argument,
+                name + " must have " + std::to_string(rank) + " dimensions, not " + view.shape.text(), name);
   }
   Tensor out(view.shape);
   view.to_f32(out.span());
@@ -59,7 +61,8 @@ Result<void> encode_images(const model::Model& model, const tensor::SafetensorsF
   TRY(const auto numbers, integers(grids, "image_grid_thw"));
   TRY(const Tensor values, floats(pixels, "pixel_values", 2));
   if (grids.shape.rank() != 2 || grids.shape[1] != 3) {
-    return fail(ErrorCode::invalid_argument, "image_grid_thw must be [pictures, 3], not " + grids.shape.text(), "image_grid_thw");
+    return fail(ErrorCode::invalid_argument, "image_grid_thw must be [pictures, 3], not " + grids.shape.text(),
+                "image_grid_thw");
   }
   int64_t row = 0;
   for (size_t i = 0; i < numbers.size(); i += 3) {
@@ -67,7 +70,8 @@ Result<void> encode_images(const model::Model& model, const tensor::SafetensorsF
     constexpr int64_t kLargestSide = 1 << 16;
     const bool sane = std::min({grid.t, grid.h, grid.w}) >= 1 && std::max({grid.t, grid.h, grid.w}) <= kLargestSide;
     if (!sane || row + grid.patches() > values.shape()[0]) {
-      return fail(ErrorCode::invalid_argument, "image_grid_thw asks for more patches than pixel_values has", "image_grid_thw");
+      return fail(ErrorCode::invalid_argument, "image_grid_thw asks for more patches than pixel_values has",
+                  "image_grid_thw");
     }
     TRY(auto features, model.vision_encoder.encode(values.rows().slice(row, grid.patches()), grid));
     row += grid.patches();
@@ -75,7 +79,8 @@ Result<void> encode_images(const model::Model& model, const tensor::SafetensorsF
     media.grids.push_back(grid);
   }
   if (row != values.shape()[0]) {
-    return fail(ErrorCode::invalid_argument, "pixel_values has more patches than image_grid_thw asks for", "pixel_values");
+    return fail(ErrorCode::invalid_argument, "pixel_values has more patches than image_grid_thw asks for",
+                "pixel_values");
   }
   return {};
 }
@@ -90,8 +95,10 @@ Result<void> encode_sounds(const model::Model& model, const tensor::SafetensorsF
     TRY(heard, integers(mask, "feature_attention_mask"));
   }
   if (mask && mask.shape != Shape{clips, frames}) {
-    return fail(ErrorCode::invalid_argument, "feature_attention_mask must be " + Shape{clips, frames}.text() + " as input_features, not " +
-                                                 mask.shape.text(), "feature_attention_mask");
+    return fail(ErrorCode::invalid_argument,
+                "feature_attention_mask must be " + Shape{clips, frames}.text() + " as input_features, not " +
+                    mask.shape.text(),
+                "feature_attention_mask");
   }
   std::vector<Tensor> mel;
   for (int64_t clip = 0; clip < clips; ++clip) {
@@ -124,7 +131,8 @@ void keep(Trace& trace, const std::string& name, Shape shape, std::vector<int64_
 }
 
 // Greedy tokens after the prompt, as far as the model's end-of-answer token, which is kept.
-std::vector<int32_t> generate(const model::Model& model, const Prompt& prompt, model::DecoderState& state, int64_t most) {
+std::vector<int32_t> generate(const model::Model& model, const Prompt& prompt, model::DecoderState& state,
+                              int64_t most) {
   const model::DecoderConfig& config = model.thinker.config();
   const auto& eos = model.generation.eos_token_ids;
   Tensor hidden({1, config.hidden_size}), logits({1, config.vocab_size});
@@ -144,8 +152,8 @@ std::vector<int32_t> generate(const model::Model& model, const Prompt& prompt, m
   return ids;
 }
 
-Result<void> speak(const model::Model& model, const Prompt& prompt, const Tensor& accept_hidden, const std::vector<int32_t>& ids,
-                   const std::string& voice, Trace& trace) {
+Result<void> speak(const model::Model& model, const Prompt& prompt, const Tensor& accept_hidden,
+                   const std::vector<int32_t>& ids, const std::string& voice, Trace& trace) {
   std::vector<float> rows;
   const int64_t width = accept_hidden.shape()[1];
   for (int64_t row = 0; row < prompt.size(); ++row) {
@@ -163,7 +171,8 @@ Result<void> speak(const model::Model& model, const Prompt& prompt, const Tensor
     TRY(const auto samples, speech.step());
     waveform.insert(waveform.end(), samples.begin(), samples.end());
   }
-  keep(trace, "codes", {speech.frames(), model.config.talker.num_code_groups}, {speech.codes().begin(), speech.codes().end()});
+  keep(trace, "codes", {speech.frames(), model.config.talker.num_code_groups},
+       {speech.codes().begin(), speech.codes().end()});
   Tensor& wave = trace.floats["waveform"] = Tensor({static_cast<int64_t>(waveform.size())});
   std::copy(waveform.begin(), waveform.end(), wave.data());
   return {};
@@ -175,7 +184,8 @@ Result<Prompt> prompt_from_tensors(const model::Model& model, const tensor::Safe
   const View view = find(inputs, "input_ids");
   if (!view) return fail(ErrorCode::invalid_argument, "there is no tensor input_ids", "input_ids");
   if (view.shape.rank() == 2 && view.shape[0] != 1) {
-    return fail(ErrorCode::unsupported, "input_ids holds " + std::to_string(view.shape[0]) + " prompts; give one at a time", "input_ids");
+    return fail(ErrorCode::unsupported,
+                "input_ids holds " + std::to_string(view.shape[0]) + " prompts; give one at a time", "input_ids");
   }
   TRY(const auto numbers, integers(view, "input_ids"));
   std::vector<int32_t> ids;
@@ -205,8 +215,10 @@ Result<Trace> trace(const model::Model& model, Prompt prompt, const TraceRequest
   std::vector<int64_t> positions;
   for (const auto& axis : prompt.positions.axis) positions.insert(positions.end(), axis.begin(), axis.end());
   keep(trace, "position_ids", {3, prompt.size()}, std::move(positions));
-  if (!prompt.audio_features.empty()) trace.floats["audio_features"] = joined(prompt.audio_features, config.hidden_size);
-  if (!prompt.image_features.empty()) trace.floats["image_features"] = joined(prompt.image_features, config.hidden_size);
+  if (!prompt.audio_features.empty())
+    trace.floats["audio_features"] = joined(prompt.audio_features, config.hidden_size);
+  if (!prompt.image_features.empty())
+    trace.floats["image_features"] = joined(prompt.image_features, config.hidden_size);
   std::vector<ConstRows> deepstack;
   for (size_t i = 0; i < prompt.deepstack.size(); ++i) {
     deepstack.push_back(std::as_const(trace.floats["deepstack." + std::to_string(i)] = prompt.deepstack[i]).rows());
@@ -215,10 +227,14 @@ Result<Trace> trace(const model::Model& model, Prompt prompt, const TraceRequest
   model::DecoderState state;
   std::vector<Tensor> hidden_states;
   Tensor accept_hidden;
-  model.thinker.forward({.embeds = prompt.embeds.rows(), .positions = &prompt.positions, .visual_rows = prompt.visual_rows,
+  model.thinker.forward({.embeds = prompt.embeds.rows(),
+                         .positions = &prompt.positions,
+                         .visual_rows = prompt.visual_rows,
                          .deepstack = deepstack},
-                        state, {.hidden_states = &hidden_states, .accept_hidden = request.speak ? &accept_hidden : nullptr});
-  for (size_t i = 0; i < hidden_states.size(); ++i) trace.floats["hidden_states." + std::to_string(i)] = std::move(hidden_states[i]);
+                        state,
+                        {.hidden_states = &hidden_states, .accept_hidden = request.speak ? &accept_hidden : nullptr});
+  for (size_t i = 0; i < hidden_states.size(); ++i)
+    trace.floats["hidden_states." + std::to_string(i)] = std::move(hidden_states[i]);
   Tensor& logits = trace.floats["logits"] = Tensor({prompt.size(), config.vocab_size});
   model.thinker.logits(prompt.embeds.rows(), logits.rows());
 
