@@ -124,6 +124,13 @@ def draw_word(word: str, font_file: str, rng: random.Random, width: int, height:
     return image, letters
 
 
+def black_on_white(x: torch.Tensor) -> torch.Tensor:
+    """Words in any two colours [B, 3, H, W] -> the same in black on white: what is learnt first."""
+    ground = x[:, :, :1, :1]
+    ink = (x - ground).abs().mean(1, keepdim=True)
+    return (1 - 2 * ink / ink.amax((2, 3), keepdim=True).clamp(min=1e-3)).expand_as(x)
+
+
 class Words:
     """Pictures of words in the sizes of SHAPES, drawn once and kept, with their letters place by place."""
 
@@ -153,11 +160,12 @@ class Words:
             torch.save(shapes, file)
         self.shapes = torch.load(file, weights_only=False)
 
-    def batch(self, count: int) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-        """Words of one size [B, 3, H, W], their letters [B, H / 16, W / 4], their texts."""
+    def batch(self, count: int, plain: float = 0.0) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+        """Words of one size [B, 3, H, W], their letters [B, H / 16, W / 4], their texts; a share of them plain."""
         shape = random.choices(list(SHAPES), list(SHAPES.values()))[0]
         pixels, letters, texts = self.shapes[shape]
         index = torch.randint(len(texts), (count,))
         x = pixels[index].float() / 127.5 - 1
+        x = torch.where(torch.rand(count, 1, 1, 1) < plain, black_on_white(x), x)
         x = x + torch.randn_like(x) * torch.empty(count, 1, 1, 1).uniform_(0, 0.12)
         return x.clamp_(-1, 1), letters[index], [texts[i] for i in index.tolist()]

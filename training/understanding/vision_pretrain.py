@@ -87,14 +87,15 @@ def main() -> None:
         encoder.train()
         return f"photos {right / photos.held:.3f} letters {word:.3f}"
 
-    running: list[float] = []
+    running: dict[str, list[float]] = {"photo": [], "word": []}
     while (elapsed := time.time() - started) < budget:
         progress = elapsed / budget
         lr = args.lr * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * progress))
         for group in optimizer.param_groups:
             group["lr"] = lr
-        if step % 3 == 2:
-            loss, _ = letters_of(*words.batch(args.batch)[:2])
+        if step % 2:
+            # Plain words first: letters are learnt sooner, and then in all colours.
+            loss, _ = letters_of(*words.batch(args.batch, plain=max(0.0, 0.9 - 1.5 * progress))[:2])
         else:
             x, y = photos.batch(args.batch)
             features, _ = encoder(patchify(x.to(device)), 8, 8, False)
@@ -103,11 +104,12 @@ def main() -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        running.append(loss.item())
+        running["word" if step % 2 else "photo"].append(loss.item())
         step += 1
-        if step % 150 == 0:
-            print(f"step {step} {elapsed:.0f} s loss {sum(running) / len(running):.3f} lr {lr:.5f}", flush=True)
-            running = []
+        if step % 50 == 0:
+            means = {kind: round(sum(v) / len(v), 3) for kind, v in running.items()}
+            print(f"step {step} {elapsed:.0f} s loss {means} lr {lr:.5f}", flush=True)
+            running = {"photo": [], "word": []}
         if time.time() - saved > 150:
             print(f"step {step} {elapsed:.0f} s validation {validate()}", flush=True)
             save()
