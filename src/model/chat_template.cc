@@ -34,7 +34,8 @@ std::string template_in(const std::string& json) {
     const auto* entry = item.if_object();
     const auto* name = entry ? entry->if_contains("name") : nullptr;
     const auto* text = entry ? entry->if_contains("template") : nullptr;
-    if (name && text && name->is_string() && text->is_string() && name->get_string() == "default") return std::string(text->get_string());
+    if (name && text && name->is_string() && text->is_string() && name->get_string() == "default")
+      return std::string(text->get_string());
   }
   return {};
 }
@@ -73,6 +74,8 @@ Result<std::string> ChatTemplate::render(const std::vector<ChatMessage>& message
   jinja::List list;
   for (const ChatMessage& message : messages) list.push_back(message_value(message));
   return jinja::run_template(*program_->root, {{"messages", std::move(list)},
+                                               {"tools", jinja::None()},
+                                               {"documents", jinja::None()},
                                                {"add_generation_prompt", add_generation_prompt},
                                                {"bos_token", ""},
                                                {"eos_token", ""}});
@@ -87,7 +90,9 @@ Result<std::string> find_chat_template(const std::string& folder) {
     TRY(const std::string text, slurp(root / name));
     if (std::string found = template_in(text); !found.empty()) return found;
   }
-  return fail(ErrorCode::not_found, folder + " has no chat template: chat_template.jinja, chat_template.json or tokenizer_config.json", folder);
+  return fail(ErrorCode::not_found,
+              folder + " has no chat template: chat_template.jinja, chat_template.json or tokenizer_config.json",
+              folder);
 }
 
 }  // namespace calliope::model

@@ -26,8 +26,9 @@ class ChatTemplate {
   /// invalid_argument with the line of the mistake; unsupported for what this interpreter does not know.
   static Result<ChatTemplate> parse(std::string_view source);
 
-  /// The prompt's text. A message of one text part is passed as a string, any other as a list of parts, as transformers'
-  /// processors take them. Errors: what the template raises, or a limit (steps, output size) it runs into.
+  /// The prompt's text. A message of one text part is passed as a string, any other as a list of parts, as
+  /// transformers' processors take them. Errors: what the template raises, or a limit (steps, output size) it runs
+  /// into.
   Result<std::string> render(const std::vector<ChatMessage>& messages, bool add_generation_prompt) const;
 
  private:

@@ -1,20 +1,30 @@
 #include "model/template_evaluator.h"
 
+#include <algorithm>
 #include <ctime>
-#include <functional>
+#include <map>
+#include <utility>
 
 #include "model/template_builtins.h"
 
 namespace calliope::model::jinja {
 namespace {
 
-constexpr int64_t kMaxSteps = 20'000'000;
-constexpr size_t kMaxOutput = size_t{64} << 20;
-constexpr int kMaxCalls = 64;
+constexpr int64_t kMaxSteps = 4'000'000;  // a step is a node, sixteen characters or an element
+constexpr int64_t kMaxRange = 100'000;    // Jinja's sandbox has the same
+constexpr int kMaxRecursion = 700;        // of evaluate() and statement(), macros included
+constexpr int kMaxValueDepth = 64;
 
 class Evaluator {
  public:
-  explicit Evaluator(Dict globals) { scopes_.push_back(std::move(globals)); }
+  explicit Evaluator(Dict globals) {
+    scopes_.emplace_back();
+    for (auto& [name, value] : globals) scopes_.back().insert_or_assign(name, std::move(value));
+  }
+  // A namespace may hold itself.
+  ~Evaluator() {
+    for (const auto& space : spaces_) space->fields.clear();
+  }
 
   Result<std::string> run(const Node& root) {
     TRY_VOID(statement(root));
@@ -22,51 +32,100 @@ class Evaluator {
   }
 
  private:
-  std::unexpected<Error> mistake(const std::string& what) const {
-    return fail(ErrorCode::invalid_argument, "chat template: " + what, "chat_template");
+  using Scope = std::map<std::string, Value, std::less<>>;
+  enum class Jump { none, leave, next };
+
+  std::unexpected<Error> mistake(const std::string& what, ErrorCode code = ErrorCode::invalid_argument) const {
+    return fail(code, "chat template, line " + std::to_string(line_) + ": " + what, "chat_template");
   }
-  Result<void> count() {
-    if (++steps_ > kMaxSteps || output_.size() > kMaxOutput) return mistake("it runs too long");
+  // The error of a builtin, with its place.
+  std::unexpected<Error> placed(const Error& error) const { return mistake(error.message, error.code); }
+
+  Result<void> count(int64_t steps) {
+    steps_ += std::min(steps, kMaxSteps);
+    if (steps_ > kMaxSteps) return mistake("it takes too many steps");
     return {};
   }
+  // What a builtin returned, counted and checked.
+  Result<Value> made(Result<Value> result) {
+    if (!result) return placed(result.error());
+    TRY_VOID(count(result->weight()));
+    if (result->depth() > kMaxValueDepth) return mistake("lists inside lists too deeply");
+    if (result->text() && result->text()->size() > kMaxText) return mistake("a string is too long");
+    return result;
+  }
+  Result<void> write(std::string_view text) {
+    output_ += text;
+    if (output_.size() > kMaxText) return mistake("it writes too much");
+    return count(static_cast<int64_t>(text.size() / 16));
+  }
+
+  struct Deeper {
+    int& depth;
+    explicit Deeper(int& d) : depth(++d) {}
+    ~Deeper() { --depth; }
+  };
+  // Scopes above those there were go when this goes.
+  struct Scoped {
+    std::vector<Scope>& scopes;
+    explicit Scoped(std::vector<Scope>& s) : scopes(s) { scopes.emplace_back(); }
+    ~Scoped() { scopes.pop_back(); }
+  };
 
   Value lookup(const std::string& name) const {
     for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
-      for (const auto& [key, value] : *scope) {
-        if (key == name) return value;
-      }
+      if (const auto found = scope->find(name); found != scope->end()) return found->second;
     }
     return {};
   }
-  void set(const std::string& name, Value value) { put(scopes_.back(), name, std::move(value)); }
+  void set(const std::string& name, Value value) { scopes_.back().insert_or_assign(name, std::move(value)); }
   static void put(Dict& dict, const std::string& name, Value value) {
-    for (auto& [key, held] : dict) {
-      if (key == name) {
-        held = std::move(value);
-        return;
-      }
-    }
-    dict.emplace_back(name, std::move(value));
+    const auto found = std::find_if(dict.begin(), dict.end(), [&](const auto& entry) { return entry.first == name; });
+    if (found != dict.end())
+      found->second = std::move(value);
+    else
+      dict.emplace_back(name, std::move(value));
+  }
+
+  // What a body writes instead of the output.
+  Result<std::string> captured(const Node& body) {
+    std::string outer = std::exchange(output_, {});
+    auto done = statement(body);
+    std::string text = std::exchange(output_, std::move(outer));
+    TRY_VOID(done);
+    return text;
   }
 
   Result<void> statement(const Node& node) {
-    TRY_VOID(count());
+    Deeper deeper(recursion_);
+    line_ = node.line;
+    if (recursion_ > kMaxRecursion) return mistake("nested too deeply");
+    TRY_VOID(count(1));
     switch (node.kind) {
-      case Kind::text: output_ += node.name; return {};
+      case Kind::text: return write(node.name);
       case Kind::block:
-        for (const NodePtr& child : node.children) TRY_VOID(statement(*child));
+        for (const NodePtr& child : node.children) {
+          TRY_VOID(statement(*child));
+          if (jump_ != Jump::none) break;
+        }
         return {};
-      case Kind::output: {
-        TRY(const Value value, evaluate(*node.children[0]));
-        output_ += value.str();
-        return {};
-      }
+      case Kind::output: return output(node);
       case Kind::branch: return branch(node);
       case Kind::loop: return loop(node);
       case Kind::assign: return assign(node);
-      case Kind::macro: macros_.emplace_back(node.name, &node); return {};
+      case Kind::macro: return set(node.name, Macro{&node, scopes_.size()}), Result<void>();
+      case Kind::scope: return scope(node);
+      case Kind::leave: return jump_ = Jump::leave, Result<void>();
+      case Kind::next: return jump_ = Jump::next, Result<void>();
       default: return mistake("not a statement");
     }
+  }
+
+  Result<void> output(const Node& node) {
+    TRY(const Value value, evaluate(*node.children[0]));
+    if (value.text()) return write(*value.text());
+    TRY_VOID(count(value.weight()));
+    return write(value.str());
   }
 
   Result<void> branch(const Node& node) {
@@ -78,128 +137,174 @@ class Evaluator {
     return i < node.children.size() ? statement(*node.children[i]) : Result<void>();
   }
 
+  Result<void> scope(const Node& node) {
+    List values;
+    for (size_t i = 1; i < node.children.size(); ++i) {
+      TRY(Value value, evaluate(*node.children[i]));
+      values.push_back(std::move(value));
+    }
+    Scoped scoped(scopes_);
+    for (size_t i = 0; i < values.size(); ++i) set(node.names[i], values[i]);
+    return statement(*node.children[0]);
+  }
+
   Result<void> bind(const std::vector<std::string>& names, const Value& item) {
     if (names.size() == 1) return set(names[0], item), Result<void>();
-    if (!item.list() || item.list()->size() != names.size()) return mistake("a loop's item cannot be taken apart");
-    for (size_t i = 0; i < names.size(); ++i) set(names[i], (*item.list())[i]);
+    const auto parts = iterate(item);
+    if (!parts) return placed(parts.error());
+    if (parts->size() != names.size()) {
+      return mistake(std::to_string(parts->size()) + " values for " + std::to_string(names.size()) + " names");
+    }
+    for (size_t i = 0; i < names.size(); ++i) set(names[i], (*parts)[i]);
     return {};
   }
 
-  Result<void> loop(const Node& node) {
+  Result<List> items_of(const Node& node) {
     TRY(const Value iterable, evaluate(*node.children[0]));
-    TRY(List items, iterate(iterable));
-    scopes_.emplace_back();
-    const auto finish = [&](Result<void> result) {
-      scopes_.pop_back();
-      return result;
-    };
-    if (node.children[2]) {
-      List kept;
-      for (const Value& item : items) {
-        if (auto bound = bind(node.names, item); !bound) return finish(std::move(bound));
-        auto passes = evaluate(*node.children[2]);
-        if (!passes) return finish(std::unexpected(passes.error()));
-        if (passes->truth()) kept.push_back(item);
-      }
-      items = std::move(kept);
+    TRY_VOID(count(iterable.weight()));
+    auto items = iterate(iterable);
+    if (!items) return placed(items.error());
+    if (!node.children[2]) return items;
+    Scoped scoped(scopes_);
+    List kept;
+    for (const Value& item : *items) {
+      TRY_VOID(bind(node.names, item));
+      TRY(const Value passes, evaluate(*node.children[2]));
+      if (passes.truth()) kept.push_back(item);
     }
-    for (size_t i = 0; i < items.size(); ++i) {
-      scopes_.back().clear();
-      if (auto bound = bind(node.names, items[i]); !bound) return finish(std::move(bound));
-      const auto at = static_cast<int64_t>(i), size = static_cast<int64_t>(items.size());
-      set("loop", Dict{{"index", at + 1}, {"index0", at}, {"first", i == 0}, {"last", at + 1 == size}, {"length", size},
-                       {"revindex", size - at}, {"revindex0", size - at - 1}, {"previtem", i > 0 ? items[i - 1] : Value()},
-                       {"nextitem", i + 1 < items.size() ? items[i + 1] : Value()}});
-      if (auto done = statement(*node.children[1]); !done) return finish(std::move(done));
+    return kept;
+  }
+
+  Result<void> loop(const Node& node) {
+    TRY(const List items, items_of(node));
+    const auto size = static_cast<int64_t>(items.size());
+    for (int64_t at = 0; at < size; ++at) {
+      Scoped scoped(scopes_);
+      const auto i = static_cast<size_t>(at);
+      set("loop", Dict{{"index", at + 1},
+                       {"index0", at},
+                       {"first", at == 0},
+                       {"last", at + 1 == size},
+                       {"length", size},
+                       {"revindex", size - at},
+                       {"revindex0", size - at - 1},
+                       {"previtem", at > 0 ? items[i - 1] : Value()},
+                       {"nextitem", at + 1 < size ? items[i + 1] : Value()},
+                       {"depth", 1},
+                       {"depth0", 0}});
+      TRY_VOID(bind(node.names, items[i]));
+      TRY_VOID(statement(*node.children[1]));
+      if (std::exchange(jump_, Jump::none) == Jump::leave) break;
     }
-    if (items.empty() && node.children[3]) return finish(statement(*node.children[3]));
-    return finish({});
+    if (!items.empty() || !node.children[3]) return {};
+    Scoped scoped(scopes_);
+    return statement(*node.children[3]);
   }
 
   Result<void> assign(const Node& node) {
     Value value;
     if (node.children[0]->kind == Kind::block) {
-      std::string outer = std::move(output_);
-      output_.clear();
-      auto done = statement(*node.children[0]);
-      value = std::exchange(output_, std::move(outer));
-      TRY_VOID(done);
+      Scoped scoped(scopes_);
+      TRY(value, captured(*node.children[0]));
     } else {
       TRY(value, evaluate(*node.children[0]));
     }
-    if (node.names.empty()) return set(node.name, std::move(value)), Result<void>();
+    if (node.name.empty()) return bind(node.names, value);
     const Value space = lookup(node.name);
-    if (!space.dict()) return mistake("'" + node.name + "' is no namespace");
-    put(*space.dict(), node.names[0], std::move(value));
+    if (!space.space())
+      return mistake("'" + node.name + "' is no namespace, so '" + node.name + "." + node.names[0] + "' cannot be set");
+    TRY_VOID(count(static_cast<int64_t>(space.space()->fields.size() / 8)));
+    put(space.space()->fields, node.names[0], std::move(value));
     return {};
   }
 
   Result<Value> evaluate(const Node& node) {
-    TRY_VOID(count());
+    Deeper deeper(recursion_);
+    line_ = node.line;
+    if (recursion_ > kMaxRecursion) return mistake("nested too deeply");
+    TRY_VOID(count(1));
     switch (node.kind) {
       case Kind::literal: return node.value;
       case Kind::name: return lookup(node.name);
-      case Kind::list: {
-        List items;
-        for (const NodePtr& child : node.children) {
-          TRY(Value item, evaluate(*child));
-          items.push_back(std::move(item));
-        }
-        return Value(std::move(items));
-      }
-      case Kind::dict: {
-        Dict dict;
-        for (size_t i = 0; i + 1 < node.children.size(); i += 2) {
-          TRY(const Value key, evaluate(*node.children[i]));
-          TRY(Value value, evaluate(*node.children[i + 1]));
-          put(dict, key.str(), std::move(value));
-        }
-        return Value(std::move(dict));
-      }
-      case Kind::attribute: {
-        TRY(const Value value, evaluate(*node.children[0]));
-        if (value.undefined()) return mistake("'" + node.name + "' of something undefined");
-        const Value* found = value.get(node.name);
-        return found ? *found : Value();
-      }
-      case Kind::index: {
-        TRY(const Value value, evaluate(*node.children[0]));
-        TRY(const Value index, evaluate(*node.children[1]));
-        return at_index(value, index);
-      }
-      case Kind::slice: {
-        Value parts[4];
-        for (size_t i = 0; i < 4; ++i) {
-          if (!node.children[i]) continue;
-          TRY(parts[i], evaluate(*node.children[i]));
-        }
-        return slice_of(parts[0], parts[1], parts[2], parts[3]);
-      }
-      case Kind::unary: {
-        TRY(const Value value, evaluate(*node.children[0]));
-        if (node.name == "not") return Value(!value.truth());
-        if (!value.number()) return mistake("a sign needs a number");
-        return node.name == "-" ? apply_binary("-", Value(0), value) : Result<Value>(value);
-      }
+      case Kind::list: return list(node, false);
+      case Kind::tuple: return list(node, true);
+      case Kind::dict: return dict(node);
+      case Kind::attribute: return attribute(node);
+      case Kind::index: return index(node);
+      case Kind::slice: return slice(node);
+      case Kind::unary: return unary(node);
       case Kind::binary: return binary(node);
-      case Kind::ternary: {
-        TRY(const Value condition, evaluate(*node.children[0]));
-        return evaluate(*node.children[condition.truth() ? 1 : 2]);
-      }
-      case Kind::filter: {
-        TRY(const Value value, evaluate(*node.children[0]));
-        TRY(const Arguments arguments, arguments_of(node));
-        return apply_filter(node.name, value, arguments);
-      }
-      case Kind::test: {
-        TRY(const Value value, evaluate(*node.children[0]));
-        TRY(const Arguments arguments, arguments_of(node));
-        TRY(const bool holds, apply_test(node.name, value, arguments));
-        return Value(holds != node.negated);
-      }
+      case Kind::comparison: return comparison(node);
+      case Kind::ternary: return ternary(node);
+      case Kind::filter: return filter(node);
+      case Kind::test: return test(node);
       case Kind::call: return call(node);
       default: return mistake("not an expression");
     }
+  }
+
+  Result<Value> list(const Node& node, bool tuple) {
+    List items;
+    for (const NodePtr& child : node.children) {
+      TRY(Value item, evaluate(*child));
+      items.push_back(std::move(item));
+    }
+    return made(Value(std::move(items), tuple));
+  }
+
+  Result<Value> dict(const Node& node) {
+    Dict dict;
+    for (size_t i = 0; i + 1 < node.children.size(); i += 2) {
+      TRY(const Value key, evaluate(*node.children[i]));
+      if (!key.text()) return mistake("a dict's keys must be strings, not " + std::string(key.type_name()));
+      TRY(Value value, evaluate(*node.children[i + 1]));
+      TRY_VOID(count(static_cast<int64_t>(dict.size() / 8)));
+      put(dict, *key.text(), std::move(value));
+    }
+    return made(Value(std::move(dict)));
+  }
+
+  // How a message names what an expression stands for.
+  static std::string described(const Node& node) {
+    if (node.kind == Kind::name) return "'" + node.name + "'";
+    if (node.kind == Kind::attribute) return "'." + node.name + "'";
+    return "something";
+  }
+
+  Result<Value> attribute(const Node& node) {
+    TRY(const Value value, evaluate(*node.children[0]));
+    if (value.undefined())
+      return mistake("'." + node.name + "' of " + described(*node.children[0]) + ", which is undefined");
+    if (value.dict() && is_dict_method(node.name))
+      return mistake("the method '" + node.name + "' must be called", ErrorCode::unsupported);
+    if (value.dict()) TRY_VOID(count(static_cast<int64_t>(value.dict()->size() / 8)));
+    const Value* found = value.get(node.name);
+    return found ? *found : Value();
+  }
+
+  Result<Value> index(const Node& node) {
+    TRY(const Value value, evaluate(*node.children[0]));
+    TRY(const Value index, evaluate(*node.children[1]));
+    if (value.undefined()) return mistake("an index into " + described(*node.children[0]) + ", which is undefined");
+    if (!value.list()) TRY_VOID(count(value.weight()));
+    return made(at_index(value, index));
+  }
+
+  Result<Value> slice(const Node& node) {
+    Value parts[4];
+    for (size_t i = 0; i < 4; ++i) {
+      if (!node.children[i]) continue;
+      TRY(parts[i], evaluate(*node.children[i]));
+    }
+    TRY_VOID(count(parts[0].weight() + length_of(parts[0]).value_or(0)));
+    return made(slice_of(parts[0], parts[1], parts[2], parts[3]));
+  }
+
+  Result<Value> unary(const Node& node) {
+    TRY(const Value value, evaluate(*node.children[0]));
+    if (node.name == "not") return Value(!value.truth());
+    if (!value.number()) return mistake("'" + node.name + "' needs a number, not " + std::string(value.type_name()));
+    return made(apply_binary(node.name, Value(0), value));
   }
 
   Result<Value> binary(const Node& node) {
@@ -207,7 +312,27 @@ class Evaluator {
     if (node.name == "and" && !left.truth()) return left;
     if (node.name == "or" && left.truth()) return left;
     TRY(const Value right, evaluate(*node.children[1]));
-    return node.name == "and" || node.name == "or" ? Result<Value>(right) : apply_binary(node.name, left, right);
+    if (node.name == "and" || node.name == "or") return right;
+    TRY_VOID(count(left.weight() + right.weight()));
+    return made(apply_binary(node.name, left, right));
+  }
+
+  Result<Value> comparison(const Node& node) {
+    TRY(Value left, evaluate(*node.children[0]));
+    for (size_t i = 0; i < node.names.size(); ++i) {
+      TRY(Value right, evaluate(*node.children[i + 1]));
+      TRY_VOID(count(left.weight() + right.weight()));
+      const auto holds = compare(node.names[i], left, right);
+      if (!holds) return placed(holds.error());
+      if (!*holds) return Value(false);
+      left = std::move(right);
+    }
+    return Value(true);
+  }
+
+  Result<Value> ternary(const Node& node) {
+    TRY(const Value condition, evaluate(*node.children[0]));
+    return evaluate(*node.children[condition.truth() ? 1 : 2]);
   }
 
   Result<Arguments> arguments_of(const Node& node) {
@@ -220,76 +345,155 @@ class Evaluator {
       TRY(Value value, evaluate(*child));
       arguments.keywords.emplace_back(name, std::move(value));
     }
+    TRY_VOID(count(arguments.weight() + static_cast<int64_t>(arguments.keywords.size())));
     return arguments;
   }
 
-  Result<Value> call(const Node& node) {
+  Result<Value> filter(const Node& node) {
+    TRY(const Value value, evaluate(*node.children[0]));
     TRY(const Arguments arguments, arguments_of(node));
+    // Filters that work item by item look at every argument for each.
+    const bool each = node.name == "map" || node.name.find("select") == 0 || node.name.find("reject") == 0;
+    TRY_VOID(count(std::min(value.weight(), kMaxSteps) * (each ? 1 + std::min(arguments.weight(), kMaxSteps) : 1)));
+    if (node.name == "unique" || node.name == "sort") TRY_VOID(count(32 * length_of(value).value_or(0)));
+    return made(apply_filter(node.name, value, arguments));
+  }
+
+  Result<Value> test(const Node& node) {
+    TRY(const Value value, evaluate(*node.children[0]));
+    TRY(const Arguments arguments, arguments_of(node));
+    TRY_VOID(count(value.weight()));
+    const auto holds = apply_test(node.name, value, arguments);
+    if (!holds) return placed(holds.error());
+    return Value(*holds != node.negated);
+  }
+
+  Result<Value> call(const Node& node) {
     const Node& callee = *node.children[0];
+    Value value;
     if (callee.kind == Kind::attribute) {
-      TRY(const Value value, evaluate(*callee.children[0]));
-      if (value.undefined()) return mistake("'" + callee.name + "' of something undefined");
-      return call_method(value, callee.name, arguments);
+      TRY(value, evaluate(*callee.children[0]));
+      TRY(const Arguments arguments, arguments_of(node));
+      line_ = node.line;
+      if (value.undefined())
+        return mistake("'." + callee.name + "()' of " + described(*callee.children[0]) + ", which is undefined");
+      if (callee.name == "cycle" && value.get("index0") && !arguments.values.empty()) {
+        return arguments.values[static_cast<size_t>(value.get("index0")->to_int()) % arguments.values.size()];
+      }
+      if (const Value* held = value.get(callee.name); held && held->as<Macro>())
+        return call_macro(*held->as<Macro>(), arguments);
+      TRY_VOID(count(value.weight()));
+      return made(call_method(value, callee.name, arguments));
     }
-    if (callee.kind != Kind::name) return mistake("only names can be called");
-    for (auto found = macros_.rbegin(); found != macros_.rend(); ++found) {
-      if (found->first == callee.name) return call_macro(*found->second, arguments);
-    }
-    if (callee.name == "namespace" || callee.name == "dict") return Value(arguments.keywords);
+    TRY(const Arguments arguments, arguments_of(node));
+    line_ = node.line;
+    if (callee.kind != Kind::name) return mistake("only names and methods can be called", ErrorCode::unsupported);
+    const Value found = lookup(callee.name);
+    if (const auto* macro = found.as<Macro>()) return call_macro(*macro, arguments);
+    if (!found.undefined())
+      return mistake("'" + callee.name + "' is " + std::string(found.type_name()) + " and cannot be called");
+    if (callee.name == "namespace") return make_namespace(arguments);
+    if (callee.name == "dict") return make_dict(arguments);
     if (callee.name == "raise_exception") return mistake(arguments.get(0, "message").str());
     if (callee.name == "strftime_now") return strftime_now(arguments.get(0, "format").str());
     if (callee.name == "range") return range(arguments);
-    return mistake("unknown function '" + callee.name + "'");
+    return mistake("the function '" + callee.name + "' is not known", ErrorCode::unsupported);
   }
 
-  Result<Value> call_macro(const Node& macro, const Arguments& arguments) {
-    if (++calls_ > kMaxCalls) return mistake("macros call each other too deeply");
-    Dict scope;
-    for (size_t i = 0; i < macro.names.size(); ++i) {
-      Value value = arguments.get(i, macro.names[i]);
-      for (const auto& [name, otherwise] : macro.keywords) {
-        if (name != macro.names[i] || !value.undefined()) continue;
-        TRY(value, evaluate(*otherwise));
-      }
-      scope.emplace_back(macro.names[i], std::move(value));
+  // What namespace(other, a=1) and dict(other, a=1) hold.
+  Result<Dict> fields_of(const Arguments& arguments) {
+    Dict fields;
+    if (!arguments.values.empty()) {
+      if (!arguments.values[0].dict() || arguments.values.size() > 1)
+        return mistake("only one dict may be given without a name");
+      fields = *arguments.values[0].dict();
     }
-    scopes_.push_back(std::move(scope));
-    std::string outer = std::move(output_);
-    output_.clear();
-    auto done = statement(*macro.children[0]);
-    std::string text = std::exchange(output_, std::move(outer));
-    scopes_.pop_back();
-    --calls_;
-    TRY_VOID(done);
-    return Value(std::move(text));
+    for (const auto& [name, value] : arguments.keywords) {
+      TRY_VOID(count(static_cast<int64_t>(fields.size() / 8)));
+      put(fields, name, value);
+    }
+    return fields;
+  }
+  Result<Value> make_namespace(const Arguments& arguments) {
+    TRY(Dict fields, fields_of(arguments));
+    spaces_.push_back(std::make_shared<Namespace>(Namespace{std::move(fields)}));
+    return Value(spaces_.back());
+  }
+  Result<Value> make_dict(const Arguments& arguments) {
+    TRY(Dict fields, fields_of(arguments));
+    return made(Value(std::move(fields)));
   }
 
-  Result<Value> range(const Arguments& arguments) const {
-    int64_t begin = 0, end = 0, step = 1;
-    const auto number = [&](size_t i) { return static_cast<int64_t>(arguments.get(i, "").to_double()); };
-    if (arguments.values.size() == 1) end = number(0);
-    else begin = number(0), end = number(1);
-    if (arguments.values.size() > 2) step = number(2);
-    if (step == 0 || (end - begin) / step > 100'000) return mistake("a range is too long");
-    List items;
-    for (int64_t i = begin; step > 0 ? i < end : i > end; i += step) items.emplace_back(i);
-    return Value(std::move(items));
+  Result<Value> call_macro(const Macro& macro, const Arguments& arguments) {
+    const Node& node = *macro.node;
+    if (arguments.values.size() > node.names.size())
+      return mistake("too many arguments for the macro '" + node.name + "'");
+    for (const auto& [name, value] : arguments.keywords) {
+      if (std::find(node.names.begin(), node.names.end(), name) != node.names.end()) continue;
+      return mistake("the macro '" + node.name + "' has no argument '" + name + "'");
+    }
+    // The scopes it was made in, not those it is called from.
+    const auto seen = static_cast<std::ptrdiff_t>(std::min(macro.scopes, scopes_.size()));
+    std::vector<Scope> hidden(std::make_move_iterator(scopes_.begin() + seen), std::make_move_iterator(scopes_.end()));
+    scopes_.erase(scopes_.begin() + seen, scopes_.end());
+    auto text = macro_text(node, arguments);
+    scopes_.insert(scopes_.end(), std::make_move_iterator(hidden.begin()), std::make_move_iterator(hidden.end()));
+    if (!text) return std::unexpected(text.error());
+    return Value(std::move(*text));
   }
 
-  static Result<Value> strftime_now(const std::string& format) {
+  Result<std::string> macro_text(const Node& node, const Arguments& arguments) {
+    Scoped scoped(scopes_);
+    for (size_t i = 0; i < node.names.size(); ++i) {
+      Value value = arguments.get(i, node.names[i]);
+      const auto given = std::find_if(node.keywords.begin(), node.keywords.end(),
+                                      [&](const auto& entry) { return entry.first == node.names[i]; });
+      if (value.undefined() && given != node.keywords.end()) {
+        TRY(value, evaluate(*given->second));
+      }
+      set(node.names[i], std::move(value));
+    }
+    return captured(*node.children[0]);
+  }
+
+  Result<Value> range(const Arguments& arguments) {
+    const size_t given = arguments.values.size();
+    if (given < 1 || given > 3 ||
+        !std::all_of(arguments.values.begin(), arguments.values.end(), [](const Value& v) { return v.whole(); })) {
+      return mistake("'range' needs one to three whole numbers");
+    }
+    const int64_t begin = given == 1 ? 0 : arguments.values[0].to_int(),
+                  end = arguments.values[given == 1 ? 0 : 1].to_int();
+    const int64_t step = given == 3 ? arguments.values[2].to_int() : 1;
+    if (step == 0) return mistake("a range's step is zero");
+    int64_t distance = 0;
+    const bool over =
+        step > 0 ? __builtin_sub_overflow(end, begin, &distance) : __builtin_sub_overflow(begin, end, &distance);
+    const uint64_t pace = step > 0 ? static_cast<uint64_t>(step) : ~static_cast<uint64_t>(step) + 1;
+    const uint64_t items = over || distance <= 0 ? 0 : (static_cast<uint64_t>(distance) + pace - 1) / pace;
+    if (over || items > static_cast<uint64_t>(kMaxRange)) return mistake("a range is too long");
+    List list;
+    for (uint64_t i = 0; i < items; ++i) list.emplace_back(begin + static_cast<int64_t>(i) * step);
+    return made(Value(std::move(list)));
+  }
+
+  Result<Value> strftime_now(const std::string& format) const {
+    if (format.size() > 256) return mistake("a time's format is too long");
     const std::time_t now = std::time(nullptr);
     std::tm parts{};
     localtime_r(&now, &parts);
-    char buffer[256] = {};
-    std::strftime(buffer, sizeof buffer, format.c_str(), &parts);
-    return Value(std::string(buffer));
+    char buffer[4096];
+    const size_t length = format.empty() ? 0 : std::strftime(buffer, sizeof buffer, format.c_str(), &parts);
+    return Value(std::string(buffer, length));
   }
 
-  std::vector<Dict> scopes_;
-  std::vector<std::pair<std::string, const Node*>> macros_;
+  std::vector<Scope> scopes_;
+  std::vector<std::shared_ptr<Namespace>> spaces_;
   std::string output_;
+  Jump jump_ = Jump::none;
   int64_t steps_ = 0;
-  int calls_ = 0;
+  int recursion_ = 0;
+  int line_ = 1;
 };
 
 }  // namespace

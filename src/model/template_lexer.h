@@ -8,7 +8,19 @@
 
 namespace calliope::model::jinja {
 
-enum class TokenKind { text, begin_output, end_output, begin_block, end_block, name, string, integer, real, symbol, end };
+enum class TokenKind {
+  text,
+  begin_output,
+  end_output,
+  begin_block,
+  end_block,
+  name,
+  string,
+  integer,
+  real,
+  symbol,
+  end
+};
 
 struct Token {
   TokenKind kind = TokenKind::end;
