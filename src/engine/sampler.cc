@@ -15,6 +15,13 @@ void Sampler::suppress(int begin, int end, int but) {
   suppress_but_ = but;
 }
 
+void Sampler::remember(std::span<const int32_t> ids) {
+  if (options_.repetition_penalty == 1.0f) return;
+  drawn_.insert(drawn_.end(), ids.begin(), ids.end());
+  std::sort(drawn_.begin(), drawn_.end());
+  drawn_.erase(std::unique(drawn_.begin(), drawn_.end()), drawn_.end());
+}
+
 int Sampler::pick(std::span<float> logits) {
   CHECK(!logits.empty());
   if (options_.repetition_penalty != 1.0f) {

@@ -15,7 +15,7 @@ struct SamplerOptions {
   float repetition_penalty = 1.0f;
 };
 
-/// Draws tokens from logits in the order of transformers' processors: repetition penalty over what it drew before,
+/// Draws tokens from logits in the order of transformers' processors: repetition penalty over what was drawn before,
 /// suppressed ids, temperature, top-k, top-p.
 class Sampler {
  public:
@@ -23,6 +23,9 @@ class Sampler {
 
   /// Ids in [begin, end) other than `but` are never drawn.
   void suppress(int begin, int end, int but);
+
+  /// Counts these as drawn: transformers' repetition penalty looks at the prompt as well.
+  void remember(std::span<const int32_t> ids);
 
   /// Picks a token and remembers it. logits [vocabulary] is changed in place. Among equals the lowest id wins.
   int pick(std::span<float> logits);

@@ -24,6 +24,13 @@ TEST(Sampler, RepetitionPenaltyCountsEachIdOnce) {
   EXPECT_EQ(pick(negative, {-1.0f, -1.5f}), 1);       // -1 * 2 < -1.5
 }
 
+TEST(Sampler, RepetitionPenaltyCountsThePrompt) {
+  Sampler sampler({.repetition_penalty = 2.0f}, 1);
+  sampler.remember(std::vector<int32_t>{0, 1, 0});
+  EXPECT_EQ(pick(sampler, {4.0f, 3.0f, 2.5f}), 2);  // 4 / 2, 3 / 2 < 2.5
+  EXPECT_EQ(pick(sampler, {4.0f, 3.0f, 2.5f}), 0);  // 4 / 2 > 2.5 / 2
+}
+
 TEST(Sampler, SuppressedIdsAreNeverDrawn) {
   Sampler sampler({.temperature = 1.0f}, 7);
   sampler.suppress(1, 4, 2);

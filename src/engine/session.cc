@@ -75,6 +75,7 @@ Result<void> Session::open() {
   next_position_ = model::next_position(prompt_.positions);
   const uint64_t seed = request_.sampling.seed.value_or(std::random_device{}());
   sampler_.emplace(sampler_options(request_.sampling, model_->generation.thinker), seed);
+  sampler_->remember(prompt_.ids);
   detokenizer_.emplace(model_->tokenizer);
   hidden_.resize({1, text.hidden_size});
   logits_.resize({1, text.vocab_size});
