@@ -11,7 +11,10 @@
 #include <cstdio>
 #include <cstring>
 #include <optional>
+#include <utility>
 #include <vector>
+
+#include "tensor/safetensors_header.h"
 
 namespace calliope::tensor {
 namespace {
@@ -27,71 +30,55 @@ std::optional<DType> dtype_of(std::string_view name) {
   return std::nullopt;
 }
 
-Result<json::object> parse_header(std::string_view text, const std::string& where) {
-  boost::system::error_code error;
-  json::parse_options options;
-  options.max_depth = 8;
-  const json::value value = json::parse(text, error, {}, options);
-  if (error || !value.is_object()) return fail(ErrorCode::invalid_argument, where + ": the header is not a JSON object");
-  return value.get_object();
+// Bytes of a tensor of this shape; none when they, or its elements, do not fit.
+std::optional<uint64_t> bytes_of(const std::vector<int64_t>& shape, DType type) {
+  // Zero dimensions last, so that what lies around them must fit too: Shape multiplies them in order.
+  uint64_t bytes = size_of(type);
+  for (const int64_t dim : shape) {
+    if (dim != 0 && __builtin_mul_overflow(bytes, static_cast<uint64_t>(dim), &bytes)) return std::nullopt;
+  }
+  if (bytes > uint64_t{INT64_MAX}) return std::nullopt;
+  return std::find(shape.begin(), shape.end(), 0) == shape.end() ? bytes : 0;
 }
 
-struct Entry {
-  std::string name;
-  View view;
-  bool known = true;
-  uint64_t begin = 0, end = 0;
-};
-
-Result<Entry> parse_entry(std::string_view name, const json::value& value, std::span<const std::byte> data,
-                          const std::string& where) {
+// The view of one entry; none for a type this program does not know.
+Result<std::optional<View>> view_of(const HeaderEntry& entry, std::span<const std::byte> data,
+                                    const std::string& where) {
   const auto bad = [&](const std::string& what) {
-    return fail(ErrorCode::invalid_argument, where + ": tensor " + std::string(name) + " " + what, std::string(name));
+    return fail(ErrorCode::invalid_argument, where + ": tensor " + entry.name + " " + what, entry.name);
   };
-  const auto* object = value.if_object();
-  const auto* dtype = object ? object->if_contains("dtype") : nullptr;
-  const auto* shape = object ? object->if_contains("shape") : nullptr;
-  const auto* offsets = object ? object->if_contains("data_offsets") : nullptr;
-  if (!dtype || !dtype->is_string() || !shape || !shape->is_array() || !offsets || !offsets->is_array() ||
-      offsets->get_array().size() != 2) {
-    return bad("lacks dtype, shape or data_offsets");
-  }
-  if (shape->get_array().size() > size_t(Shape::kMaxRank)) return bad("has more than 6 dimensions");
-  std::vector<int64_t> dims;
-  uint64_t elements = 1;
-  for (const auto& item : shape->get_array()) {
-    boost::system::error_code error;
-    const auto dim = item.to_number<int64_t>(error);
-    if (error || dim < 0 || __builtin_mul_overflow(elements, static_cast<uint64_t>(dim), &elements)) return bad("has a shape that is none");
-    dims.push_back(dim);
-  }
-  Entry entry{std::string(name), {}, true, 0, 0};
-  boost::system::error_code error;
-  entry.begin = offsets->get_array()[0].to_number<uint64_t>(error);
-  if (!error) entry.end = offsets->get_array()[1].to_number<uint64_t>(error);
-  if (error || entry.begin > entry.end || entry.end > data.size()) {
-    return bad("lies outside the file, which may be truncated");
-  }
-  const auto type = dtype_of(dtype->get_string());
-  entry.known = type.has_value();
-  if (!type) return entry;
-  uint64_t bytes = 0;
-  if (__builtin_mul_overflow(elements, uint64_t(size_of(*type)), &bytes) || bytes != entry.end - entry.begin) {
+  if (entry.begin > entry.end || entry.end > data.size()) return bad("lies outside the file, which may be truncated");
+  const auto type = dtype_of(entry.dtype);
+  if (!type) return std::optional<View>();
+  const auto bytes = bytes_of(entry.shape, *type);
+  if (bytes != entry.end - entry.begin) {
     return bad("has " + std::to_string(entry.end - entry.begin) + " bytes, which contradicts its shape and dtype");
   }
-  entry.view = {*type, Shape(dims), data.data() + entry.begin};
-  return entry;
+  const std::byte* at = data.data() + entry.begin;
+  if (reinterpret_cast<uintptr_t>(at) % size_of(*type) != 0) {
+    return bad("does not begin at a multiple of its element's size; save the file again with a current safetensors");
+  }
+  return View{*type, Shape(entry.shape), at};
 }
 
-Result<void> check_overlap(std::vector<Entry>& entries, const std::string& where) {
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.begin < b.begin; });
-  for (size_t i = 1; i < entries.size(); ++i) {
-    if (entries[i].begin < entries[i - 1].end) {
-      return fail(ErrorCode::invalid_argument, where + ": tensors " + entries[i - 1].name + " and " + entries[i].name + " overlap",
-                  entries[i].name);
+// As the format asks, the tensors lie one after the other and fill the file.
+Result<void> check_cover(std::vector<HeaderEntry> entries, uint64_t size, const std::string& where) {
+  std::sort(entries.begin(), entries.end(), [](const HeaderEntry& a, const HeaderEntry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  uint64_t at = 0;
+  std::string before = "the header";
+  for (const HeaderEntry& entry : entries) {
+    if (entry.begin != at) {
+      const std::string how = entry.begin < at ? " overlaps " : " leaves a gap after ";
+      return fail(ErrorCode::invalid_argument, where + ": tensor " + entry.name + how + before, entry.name);
     }
+    at = entry.end;
+    before = "tensor " + entry.name;
   }
-  return {};
+  if (at == size) return {};
+  return fail(ErrorCode::invalid_argument,
+              where + " has " + std::to_string(size - at) + " bytes after " + before + " that no tensor names");
 }
 
 }  // namespace
@@ -102,42 +89,35 @@ Result<SafetensorsFile> SafetensorsFile::parse(std::span<const std::byte> bytes,
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), 8);
   if (length > kMaxHeader || length > bytes.size() - 8) {
-    return fail(ErrorCode::invalid_argument, where + ": the header is longer than the file; it may be truncated or no safetensors file");
+    return fail(ErrorCode::invalid_argument,
+                where + ": the header is longer than the file; it may be truncated or no safetensors file");
   }
-  TRY(const json::object header,
-      parse_header({reinterpret_cast<const char*>(bytes.data()) + 8, static_cast<size_t>(length)}, where));
+  TRY(Header header,
+      parse_safetensors_header({reinterpret_cast<const char*>(bytes.data()) + 8, static_cast<size_t>(length)}, where));
+  const auto data = bytes.subspan(8 + static_cast<size_t>(length));
   SafetensorsFile file;
-  std::vector<Entry> entries;
-  for (const auto& [key, value] : header) {
-    if (key == "__metadata__") {
-      if (const auto* pairs = value.if_object()) {
-        for (const auto& [k, v] : *pairs) {
-          if (v.is_string()) file.metadata_.emplace(k, v.get_string());
-        }
-      }
-      continue;
-    }
-    TRY(Entry entry, parse_entry(key, value, bytes.subspan(8 + static_cast<size_t>(length)), where));
-    entries.push_back(std::move(entry));
+  for (const HeaderEntry& entry : header.entries) {
+    TRY(const auto view, view_of(entry, data, where));
+    if (view) file.tensors_.emplace(entry.name, *view);
   }
-  TRY_VOID(check_overlap(entries, where));
-  for (Entry& entry : entries) {
-    if (entry.known) file.tensors_.emplace(std::move(entry.name), entry.view);
-  }
+  TRY_VOID(check_cover(std::move(header.entries), data.size(), where));
+  file.metadata_ = std::move(header.metadata);
   return file;
 }
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
-    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io, "cannot open " + path + ": " + std::strerror(errno), path);
+    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io,
+                "cannot open " + path + ": " + std::strerror(errno), path);
   }
   struct stat info {};
   const bool regular = ::fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode);
   const size_t size = regular ? static_cast<size_t>(info.st_size) : 0;
   void* memory = size >= 8 ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0) : MAP_FAILED;
   ::close(descriptor);
-  if (regular && size < 8) return fail(ErrorCode::invalid_argument, path + " is too short for a safetensors file", path);
+  if (regular && size < 8)
+    return fail(ErrorCode::invalid_argument, path + " is too short for a safetensors file", path);
   if (memory == MAP_FAILED) return fail(ErrorCode::io, "cannot map " + path, path);
   std::shared_ptr<const void> mapping(memory, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
   TRY(SafetensorsFile file, parse({static_cast<const std::byte*>(memory), size}, path));
@@ -153,11 +133,16 @@ Result<void> save_safetensors(const std::string& path, const std::map<std::strin
     for (const auto& [key, value] : metadata) pairs[key] = value;
     header["__metadata__"] = std::move(pairs);
   }
+  // Wide elements first, so that all are aligned.
+  std::vector<std::pair<std::string, View>> ordered(tensors.begin(), tensors.end());
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [](const auto& a, const auto& b) { return size_of(a.second.dtype) > size_of(b.second.dtype); });
   uint64_t offset = 0;
-  for (const auto& [name, view] : tensors) {
+  for (const auto& [name, view] : ordered) {
     json::array shape;
     for (int i = 0; i < view.shape.rank(); ++i) shape.push_back(view.shape[i]);
-    header[name] = {{"dtype", name_of(view.dtype)}, {"shape", shape}, {"data_offsets", {offset, offset + view.bytes()}}};
+    header[name] = {
+        {"dtype", name_of(view.dtype)}, {"shape", shape}, {"data_offsets", {offset, offset + view.bytes()}}};
     offset += view.bytes();
   }
   std::string text = json::serialize(header);
@@ -167,11 +152,13 @@ Result<void> save_safetensors(const std::string& path, const std::map<std::strin
   if (!file) return fail(ErrorCode::io, "cannot write " + path + ": " + std::strerror(errno), path);
   const uint64_t length = text.size();
   bool good = std::fwrite(&length, 8, 1, file) == 1 && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  for (const auto& [name, view] : tensors) good = good && std::fwrite(view.data, 1, view.bytes(), file) == view.bytes();
+  for (const auto& [name, view] : ordered) good = good && std::fwrite(view.data, 1, view.bytes(), file) == view.bytes();
   good = std::fclose(file) == 0 && good;
   good = good && std::rename(temporary.c_str(), path.c_str()) == 0;
-  if (!good) return fail(ErrorCode::io, "cannot write " + path + ": " + std::strerror(errno), path);
-  return {};
+  if (good) return {};
+  const std::string reason = std::strerror(errno);
+  std::remove(temporary.c_str());
+  return fail(ErrorCode::io, "cannot write " + path + ": " + reason, path);
 }
 
 }  // namespace calliope::tensor

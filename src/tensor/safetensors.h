@@ -15,8 +15,8 @@ namespace calliope::tensor {
 class SafetensorsFile {
  public:
   /// not_found or io when the file cannot be mapped; invalid_argument, with what is wrong, for anything that is not a
-  /// well-formed safetensors file: truncated, overlapping or overflowing offsets, sizes that contradict the shape,
-  /// names given twice.
+  /// well-formed safetensors file: truncated, overlapping or overflowing offsets, gaps, sizes that contradict the
+  /// shape, names given twice, data that is not aligned to its elements.
   static Result<SafetensorsFile> open(const std::string& path);
 
   /// The same from bytes in memory, which must outlive the result and be aligned to 8.
