@@ -255,6 +255,8 @@ def main() -> None:
     if state:
         model.load_state_dict(state["model"])
         step, before = state["step"], state["spent"]
+        tasks.rng.seed(args.seed + step)
+        torch.manual_seed(args.seed + step)
     elif args.vision:
         model.visual.load_state_dict(torch.load(args.vision, map_location=args.device, weights_only=False)["encoder"])
     fast = [p for n, p in model.named_parameters() if p.requires_grad and not n.startswith("visual.") or "merger" in n]
