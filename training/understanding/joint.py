@@ -234,13 +234,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path)
-    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--minutes", type=float, default=90, help="length of the learning-rate schedule, earlier runs included")
+    parser.add_argument("--until", type=float, help="stop after so many minutes of it")
     parser.add_argument("--tasks", default="text,digit,spoken,photo,word")
     parser.add_argument("--lr", type=float, default=1.2e-3)
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--vision", type=Path, help="take the pretrained vision encoder from this file")
+    parser.add_argument("--vision", type=Path, help="pretrained vision encoder, taken when pictures join in")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -257,7 +258,7 @@ def main() -> None:
         step, before = state["step"], state["spent"]
         tasks.rng.seed(args.seed + step)
         torch.manual_seed(args.seed + step)
-    elif args.vision:
+    if args.vision and not (state and state["sees"]):
         model.visual.load_state_dict(torch.load(args.vision, map_location=args.device, weights_only=False)["encoder"])
     fast = [p for n, p in model.named_parameters() if p.requires_grad and not n.startswith("visual.") or "merger" in n]
     slow = [p for n, p in model.named_parameters() if n.startswith("visual.") and "merger" not in n]
@@ -273,11 +274,12 @@ def main() -> None:
     running: dict[str, float] = {}
 
     def save() -> None:
-        made = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": before + time.time() - begun}
+        made = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": before + time.time() - begun,
+                "sees": bool(args.vision)}
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
 
-    while (spent := before + time.time() - begun) < args.minutes * 60:
+    while (spent := before + time.time() - begun) < min(args.minutes, args.until or args.minutes) * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
         for group in optimizer.param_groups:
             group["lr"] = lr * group["scale"]
