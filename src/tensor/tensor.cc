@@ -72,7 +72,19 @@ float View::at(int64_t i) const {
 
 void View::to_f32(std::span<float> out) const {
   CHECK(static_cast<int64_t>(out.size()) == shape.elements());
-  for (size_t i = 0; i < out.size(); ++i) out[i] = at(static_cast<int64_t>(i));
+  const auto halves = [&](auto convert) {
+    for (size_t i = 0; i < out.size(); ++i) {
+      uint16_t bits;
+      std::memcpy(&bits, data + 2 * i, sizeof bits);
+      out[i] = convert(bits);
+    }
+  };
+  switch (dtype) {
+    case DType::f32: std::memcpy(out.data(), data, out.size_bytes()); break;
+    case DType::f16: halves(f16_to_f32); break;
+    case DType::bf16: halves(bf16_to_f32); break;
+    default: CHECK(!"a float type");
+  }
 }
 
 void Tensor::Free::operator()(float* p) const { std::free(p); }
