@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cctype>
+#include <cmath>
 
 #include "model/config_reader.h"
 
@@ -30,8 +31,10 @@ void read_rope(ConfigReader& reader, double& theta, std::array<int64_t, 3>* sect
     if (!section) continue;
     std::vector<int64_t> numbers;
     fields.integers("mrope_section", numbers, 0, 4096, 3);
-    if (numbers.size() == 3) std::copy(numbers.begin(), numbers.end(), section->begin());
-    else fields.require(numbers.empty(), "mrope_section", "three whole numbers");
+    if (numbers.size() == 3)
+      std::copy(numbers.begin(), numbers.end(), section->begin());
+    else
+      fields.require(numbers.empty(), "mrope_section", "three whole numbers");
   }
 }
 
@@ -107,8 +110,10 @@ void read_vision(ConfigReader reader, VisionConfig& config) {
   reader.text("hidden_act", config.hidden_act);
   reader.require(config.hidden_act == "gelu_pytorch_tanh" || config.hidden_act == "gelu", "hidden_act",
                  "\"gelu_pytorch_tanh\" or \"gelu\"");
-  reader.require(config.hidden_size % config.num_heads == 0 && config.hidden_size / config.num_heads % 4 == 0, "hidden_size",
-                 "a multiple of 4 num_heads");
+  reader.require(config.hidden_size % config.num_heads == 0 && config.hidden_size / config.num_heads % 4 == 0,
+                 "hidden_size", "a multiple of 4 num_heads");
+  const auto side = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(config.num_position_embeddings))));
+  reader.require(side * side == config.num_position_embeddings, "num_position_embeddings", "a square number");
   for (const int64_t index : config.deepstack_visual_indexes) {
     reader.require(index < config.depth, "deepstack_visual_indexes", "below depth");
   }
@@ -116,9 +121,16 @@ void read_vision(ConfigReader reader, VisionConfig& config) {
 
 void read_thinker(ConfigReader reader, ThinkerConfig& config) {
   auto text = reader.nested("text_config");
-  config.text = {.vocab_size = 3584, .hidden_size = 2048, .intermediate_size = 18944, .num_hidden_layers = 28,
-                 .num_attention_heads = 28, .num_key_value_heads = 4, .mrope_section = {24, 20, 20}, .num_experts = 128,
-                 .num_experts_per_tok = 8, .moe_intermediate_size = 768};
+  config.text = {.vocab_size = 3584,
+                 .hidden_size = 2048,
+                 .intermediate_size = 18944,
+                 .num_hidden_layers = 28,
+                 .num_attention_heads = 28,
+                 .num_key_value_heads = 4,
+                 .mrope_section = {24, 20, 20},
+                 .num_experts = 128,
+                 .num_experts_per_tok = 8,
+                 .moe_intermediate_size = 768};
   read_decoder(text, config.text);
   read_experts(text, config.text);
   read_rope(text, config.text.rope_theta, &config.text.mrope_section);
@@ -136,7 +148,8 @@ void read_thinker(ConfigReader reader, ThinkerConfig& config) {
   }
   auto audio = reader.nested("audio_config"), vision = reader.nested("vision_config");
   audio.require(config.audio.output_dim == config.text.hidden_size, "output_dim", "the thinker's hidden_size");
-  vision.require(config.vision.out_hidden_size == config.text.hidden_size, "out_hidden_size", "the thinker's hidden_size");
+  vision.require(config.vision.out_hidden_size == config.text.hidden_size, "out_hidden_size",
+                 "the thinker's hidden_size");
 }
 
 void read_speakers(ConfigReader& reader, TalkerConfig& config) {
@@ -156,9 +169,17 @@ void read_speakers(ConfigReader& reader, TalkerConfig& config) {
 
 void read_talker(ConfigReader reader, const Config& whole, TalkerConfig& config) {
   auto text = reader.nested("text_config");
-  config.text = {.vocab_size = 3072, .hidden_size = 1024, .intermediate_size = 2048, .num_hidden_layers = 20,
-                 .num_attention_heads = 16, .num_key_value_heads = 2, .mrope_section = {24, 20, 20}, .num_experts = 128,
-                 .num_experts_per_tok = 8, .moe_intermediate_size = 384, .norm_topk_prob = false};
+  config.text = {.vocab_size = 3072,
+                 .hidden_size = 1024,
+                 .intermediate_size = 2048,
+                 .num_hidden_layers = 20,
+                 .num_attention_heads = 16,
+                 .num_key_value_heads = 2,
+                 .mrope_section = {24, 20, 20},
+                 .num_experts = 128,
+                 .num_experts_per_tok = 8,
+                 .moe_intermediate_size = 384,
+                 .norm_topk_prob = false};
   read_decoder(text, config.text);
   read_experts(text, config.text);
   text.integer("shared_expert_intermediate_size", config.text.shared_expert_intermediate_size, 1, kMaxWidth * 8);
@@ -167,8 +188,13 @@ void read_talker(ConfigReader reader, const Config& whole, TalkerConfig& config)
   read_rope(text, config.text.rope_theta, &config.text.mrope_section);
 
   auto predictor = reader.nested("code_predictor_config");
-  config.code_predictor.decoder = {.vocab_size = 2048, .hidden_size = 1024, .intermediate_size = 3072, .num_hidden_layers = 5,
-                                   .num_attention_heads = 16, .num_key_value_heads = 8, .head_dim = 128};
+  config.code_predictor.decoder = {.vocab_size = 2048,
+                                   .hidden_size = 1024,
+                                   .intermediate_size = 3072,
+                                   .num_hidden_layers = 5,
+                                   .num_attention_heads = 16,
+                                   .num_key_value_heads = 8,
+                                   .head_dim = 128};
   read_decoder(predictor, config.code_predictor.decoder);
   read_rope(predictor, config.code_predictor.decoder.rope_theta, nullptr);
   int64_t sliding_window = 0;
@@ -187,7 +213,8 @@ void read_talker(ConfigReader reader, const Config& whole, TalkerConfig& config)
 
   config.thinker_hidden_size = whole.thinker.text.hidden_size;
   reader.integer("thinker_hidden_size", config.thinker_hidden_size, 2, kMaxWidth);
-  reader.require(config.thinker_hidden_size == whole.thinker.text.hidden_size, "thinker_hidden_size", "the thinker's hidden_size");
+  reader.require(config.thinker_hidden_size == whole.thinker.text.hidden_size, "thinker_hidden_size",
+                 "the thinker's hidden_size");
   reader.integer("accept_hidden_layer", config.accept_hidden_layer, 0, whole.thinker.text.num_hidden_layers);
   reader.require(config.accept_hidden_layer <= whole.thinker.text.num_hidden_layers, "accept_hidden_layer",
                  "at most the thinker's num_hidden_layers");
@@ -277,7 +304,8 @@ Result<Config> parse_config(std::string_view json) {
                                  {"assistant_token_id", &config.assistant_token_id}}) {
     reader.id(name, *id);
     const bool spoken = std::string_view(name).starts_with("tts_");
-    reader.require(!spoken || !config.enable_audio_output || *id < config.thinker.text.vocab_size, name, "below vocab_size");
+    reader.require(!spoken || !config.enable_audio_output || *id < config.thinker.text.vocab_size, name,
+                   "below vocab_size");
   }
   if (!mistake.empty()) return fail(ErrorCode::invalid_argument, mistake, field);
   return config;
