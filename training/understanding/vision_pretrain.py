@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--words", type=float, default=0.6, help="share of the batches that are words")
+    parser.add_argument("--plain", type=float, default=0.9, help="share of the words in black on white at first")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -81,9 +83,11 @@ def main() -> None:
             for x, y in photos.validation(200):
                 features, _ = encoder(patchify(x.to(device)), 8, 8)
                 right += (heads.photo(features.mean(1)).argmax(1).cpu() == y).sum().item()
+            state = random.getstate()
             random.seed(5)
             right_letters = [letters_of(*held_words.batch(100)[:2])[1] for _ in range(6)]
             word = sum(right_letters) / len(right_letters)
+            random.setstate(state)
         encoder.train()
         return f"photos {right / photos.held:.3f} letters {word:.3f}"
 
@@ -93,9 +97,10 @@ def main() -> None:
         lr = args.lr * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * progress))
         for group in optimizer.param_groups:
             group["lr"] = lr
-        if step % 2:
+        word = random.random() < args.words
+        if word:
             # Plain words first: letters are learnt sooner, and then in all colours.
-            loss, _ = letters_of(*words.batch(args.batch, plain=max(0.0, 0.9 - 1.5 * progress))[:2])
+            loss, _ = letters_of(*words.batch(args.batch, plain=max(0.2, args.plain - 1.2 * progress))[:2])
         else:
             x, y = photos.batch(args.batch)
             features, _ = encoder(patchify(x.to(device)), 8, 8, False)
@@ -104,10 +109,10 @@ def main() -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        running["word" if step % 2 else "photo"].append(loss.item())
+        running["word" if word else "photo"].append(loss.item())
         step += 1
         if step % 50 == 0:
-            means = {kind: round(sum(v) / len(v), 3) for kind, v in running.items()}
+            means = {kind: round(sum(v) / max(1, len(v)), 3) for kind, v in running.items()}
             print(f"step {step} {elapsed:.0f} s loss {means} lr {lr:.5f}", flush=True)
             running = {"photo": [], "word": []}
         if time.time() - saved > 150:
