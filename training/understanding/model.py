@@ -116,6 +116,30 @@ def patchify(pixels: Tensor) -> Tensor:
     return x.permute(0, 2, 5, 3, 6, 1, 4, 7).reshape(b, -1, c * p * p)
 
 
+NEAR = [(0, 1), (0, -1), (1, 0), (-1, 0)]
+LOCAL_HEADS = [NEAR, NEAR, [*NEAR[:3], None], [(0, 2), (0, -2), None, None]]
+
+
+@torch.no_grad()
+def look_near(attention: VisionAttention, offsets: list[tuple[int, int] | None], strength: float = 5.0) -> None:
+    """Starts each head looking at the patch so many rows and columns away, as a convolution does (cf. ConViT, 2103.10697).
+
+    With rotary positions, constant q and k score every pair of patches by their distance alone: the biases set the peak.
+    """
+    heads, size = VISION["num_heads"], VISION["hidden_size"]
+    dim = size // heads
+    inverse = 1.0 / (10000.0 ** (torch.arange(0, dim // 2, 2).float() / (dim // 2)))
+    bias = attention.qkv.bias.view(3, heads, 2, dim // 2).zero_()
+    weight = attention.qkv.weight.view(3, heads, dim, size)
+    for head, offset in enumerate(offsets):
+        if offset is None:
+            continue
+        angle = torch.cat([offset[0] * inverse, offset[1] * inverse])
+        bias[0, head] = strength * torch.stack([angle.cos(), angle.sin()])
+        bias[1, head, 0] = strength
+        weight[:2, head] *= 0.4
+
+
 class VisionEncoder(nn.Module):
     def __init__(self):
         super().__init__()
@@ -126,6 +150,8 @@ class VisionEncoder(nn.Module):
         self.merger_list = nn.ModuleList([PatchMerger(True) for _ in VISION["deepstack_visual_indexes"]])
         nn.init.normal_(self.pos_embed.weight, std=0.02)
         self.cache: dict = {}
+        for block, offsets in zip(self.blocks, LOCAL_HEADS):
+            look_near(block.attn, offsets)
 
     def positions(self, h: int, w: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if (h, w) not in self.cache:
