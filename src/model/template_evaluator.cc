@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kMaxSteps = 4'000'000;  // a step is a node, sixteen characters or an element
 constexpr int64_t kMaxRange = 100'000;    // Jinja's sandbox has the same
-constexpr int kMaxRecursion = 700;        // of evaluate() and statement(), macros included
+constexpr int kMaxRecursion = 300;        // of evaluate() and statement(), macros included
 constexpr int kMaxValueDepth = 64;
 
 class Evaluator {
