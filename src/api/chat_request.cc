@@ -148,6 +148,10 @@ Result<void> refuse_what_we_cannot(const JsonReader& root) {
     if (!field.is_array()) return std::unexpected(field.type_error("an array"));
     if (field.size() != 0) return unsupported(field, "this server calls no tools.");
   }
+  if (const auto field = root.member("logit_bias"); !field.missing()) {
+    TRY_VOID(field.object());
+    if (!field.empty_object()) return unsupported(field, "tokens are not biased; leave it out.");
+  }
   if (const auto format = root.member("response_format"); !format.missing()) {
     TRY_VOID(format.object());
     const JsonReader type = format.member("type");

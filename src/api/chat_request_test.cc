@@ -155,6 +155,8 @@ TEST_F(ParseChat, EveryMistakeNamesItsField) {
       {"\"\xff\"", kInvalid, "", "not valid JSON"},
       {std::string(100, '['), kInvalid, "", "not valid JSON"},
       {"[]", kInvalid, "", "must be a JSON object"},
+      {with(R"("logit_bias":{"50256":-100})"), kUnsupported, "logit_bias", "not biased"},
+      {with(R"("logit_bias":[])"), kInvalid, "logit_bias", "expected an object"},
       {"{}", kInvalid, "messages", "Missing"},
       {R"({"messages":"hi"})", kInvalid, "messages", "expected an array, but got a string"},
       {R"({"messages":[]})", kInvalid, "messages", "at least one"},

@@ -23,6 +23,8 @@ class JsonReader {
   bool is_array() const { return value_ != nullptr && value_->is_array(); }
   bool is_object() const { return value_ != nullptr && value_->is_object(); }
 
+  bool empty_object() const { return is_object() && value_->get_object().empty(); }
+
   /// A member of an object; missing when there is none, or when this is no object.
   JsonReader member(std::string_view key) const;
   /// An element of an array; `index` must be below size().

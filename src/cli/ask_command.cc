@@ -83,9 +83,11 @@ double ms(Clock::duration duration) { return std::chrono::duration<double, std::
 
 Result<void> ask(const AskOptions& options) {
   if (options.threads > 0) set_thread_count(options.threads);
+  if (!options.speak.empty()) TRY_VOID(check_writable(options.speak));
   TRY(auto request, request_of(options));
   const auto start = Clock::now();
   TRY(auto model, model::load_model(options.model.empty() ? default_model() : options.model));
+  TRY_VOID(model::check_chat_tokens(*model));
   const auto loaded = Clock::now();
   engine::Engine engine(std::move(model), {});
   const auto sink = std::make_shared<TerminalSink>();

@@ -1,5 +1,11 @@
 #include "cli/media_files.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <utility>
 
@@ -37,6 +43,11 @@ Error in_file(Error error, const std::string& path) {
   return error;
 }
 
+std::unexpected<Error> cannot_write(const std::string& path, int error) {
+  const std::string why = error == EISDIR ? "it is a folder; name a file" : error != 0 ? std::strerror(error) : "is the disk full?";
+  return fail(ErrorCode::io, "cannot write " + path + ": " + why, path);
+}
+
 }  // namespace
 
 std::shared_ptr<api::MediaDecoder> make_media_decoder() { return std::make_shared<PoolDecoder>(); }
@@ -57,10 +68,22 @@ Result<assistant::SoundPart> read_sound(api::MediaDecoder& decoder, const std::s
 
 Result<void> write_wav(const std::string& path, const std::vector<float>& samples) {
   TRY(const std::vector<uint8_t> bytes, api::encode_speech(samples, api::SpeechFormat::wav));
+  errno = 0;
   std::ofstream file(path, std::ios::binary);
   file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   file.close();
-  if (!file) return fail(ErrorCode::io, "cannot write " + path + ": check that the folder exists and has room", path);
+  if (!file) return cannot_write(path, errno);
+  return {};
+}
+
+Result<void> check_writable(const std::string& path) {
+  struct stat info {};
+  const bool there = ::stat(path.c_str(), &info) == 0;
+  if (there && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return {};  // a device or a pipe: opening it has effects
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor < 0) return cannot_write(path, errno);
+  ::close(descriptor);
+  if (!there) ::unlink(path.c_str());
   return {};
 }
 

@@ -20,4 +20,7 @@ Result<assistant::SoundPart> read_sound(api::MediaDecoder& decoder, const std::s
 /// Writes mono samples at kSpeechSampleRate as a 16-bit WAV file. io with the path.
 Result<void> write_wav(const std::string& path, const std::vector<float>& samples);
 
+/// Whether a file of this name can be written, told before the work that is to fill it. Leaves nothing behind. io.
+Result<void> check_writable(const std::string& path);
+
 }  // namespace calliope::cli

@@ -8,34 +8,47 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cli/option_checks.h"
 #include "server/server.h"
 
 namespace calliope::cli {
 
 void add_serve_options(CLI::App& command, ServeOptions& options) {
-  command.add_option("-m,--model", options.model,
-                     "Checkpoint folder (default: the calliope-nano that ships with the program)");
-  command.add_option("--host", options.host, "Address to listen on; 0.0.0.0 for every one")->capture_default_str();
-  command.add_option("-p,--port", options.port, "Port to listen on; 0 for any free one")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
   command
-      .add_option("--api-key", options.api_keys,
-                  "Key that clients must send as Authorization: Bearer; may be repeated (or $CALLIOPE_API_KEY)")
-      ->envname("CALLIOPE_API_KEY");
-  command.add_option("--allow-origin", options.allow_origin,
-                     "Let pages of this origin use the API, for example https://app.example (default: none)");
+      .add_option("-m,--model", options.model,
+                  "Checkpoint folder (default: the calliope-nano that ships with the program)")
+      ->type_name("DIR");
+  command.add_option("--host", options.host, "Address to listen on; 0.0.0.0 for every one")
+      ->capture_default_str()
+      ->type_name("ADDRESS");
+  command.add_option("-p,--port", options.port, "Port to listen on; 0 for any free one")
+      ->check(whole_number(0, 65535))
+      ->capture_default_str()
+      ->type_name("N");
+  command
+      .add_option("--api-key", options.api_keys, "Key that clients must send as Authorization: Bearer; may be repeated")
+      ->check(not_empty())
+      ->envname("CALLIOPE_API_KEY")
+      ->type_name("KEY");
+  command
+      .add_option("--allow-origin", options.allow_origin,
+                  "Let pages of this origin use the API, for example https://app.example (default: none)")
+      ->type_name("ORIGIN");
   command.add_option("-t,--threads", options.threads, "Threads to compute with (default: all cores)")
-      ->check(CLI::Range(1, 1024));
-  command.add_option("--max-body-mib", options.max_body_mib, "Largest request")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+      ->check(whole_number(1, 1024))
+      ->type_name("N");
+  command.add_option("--max-body-mib", options.max_body_mib, "Largest request in MiB")
+      ->check(whole_number(1, 1024))
+      ->capture_default_str()
+      ->type_name("MIB");
   command.add_option("--connections", options.connections, "Most connections at once")
-      ->check(CLI::Range(1, 65000))
-      ->capture_default_str();
+      ->check(whole_number(1, 65000))
+      ->capture_default_str()
+      ->type_name("N");
   command.add_option("--drain-s", options.drain_s, "Seconds that requests get to end when the server stops")
-      ->check(CLI::Range(0, 3600))
-      ->capture_default_str();
+      ->check(whole_number(0, 3600))
+      ->capture_default_str()
+      ->type_name("SECONDS");
 }
 
 namespace {

@@ -21,6 +21,7 @@ Result<Answerer> open_model(const ServeOptions& options) {
   if (options.threads > 0) set_thread_count(options.threads);
   const std::string folder = options.model.empty() ? default_model() : options.model;
   TRY(auto model, model::load_model(folder));
+  TRY_VOID(model::check_chat_tokens(*model));
   return Answerer{std::make_shared<engine::Engine>(std::move(model), engine::EngineOptions{.model_name = served_name(folder)}),
                   make_media_decoder()};
 }

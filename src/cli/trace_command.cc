@@ -24,12 +24,14 @@ Result<engine::Prompt> prompt_of(const model::Model& model, const TraceOptions& 
   }
   TRY(const std::string body, model::read_file(options.request));
   const auto decoder = make_media_decoder();
-  TRY(const auto chat, api::parse_chat(body, {.decoder = *decoder}));
-  request.voice = chat.request.voice;
-  return engine::build_prompt(model, chat.request);
+  const auto chat = api::parse_chat(body, {.decoder = *decoder});
+  if (!chat) return fail(chat.error().code, options.request + ": " + chat.error().message, chat.error().field);
+  request.voice = chat->request.voice;
+  return engine::build_prompt(model, chat->request);
 }
 
 Result<void> trace(const TraceOptions& options) {
+  TRY_VOID(check_writable(options.out));
   TRY(const auto model, model::load_model(options.model.empty() ? default_model() : options.model));
   engine::TraceRequest request{.max_tokens = options.max_tokens, .speak = options.speak};
   if (options.speak && options.max_tokens == 0) request.max_tokens = kSpokenTokens;

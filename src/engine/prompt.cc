@@ -32,6 +32,38 @@ std::vector<model::ChatMessage> messages_of(const model::Tokenizer& tokenizer, c
   return messages;
 }
 
+Result<void> check_room(int64_t tokens, const model::ThinkerConfig& config) {
+  const int64_t context = config.text.max_position_embeddings;
+  if (tokens < context) return {};
+  return fail(ErrorCode::too_large,
+              "the prompt has " + std::to_string(tokens) + " tokens, which leaves no room in the model's context of " +
+                  std::to_string(context) + "; shorten the text, the sounds or the conversation, or send fewer pictures",
+              "messages");
+}
+
+// Tokens the media of a request will become, known from their sizes: to refuse what does not fit before it costs.
+Result<int64_t> media_tokens(const model::Model& model, const assistant::Request& request) {
+  int64_t tokens = 0;
+  for (const auto& turn : request.turns) {
+    for (const auto& part : turn.parts) {
+      if (const auto* image = std::get_if<assistant::ImagePart>(&part)) {
+        TRY(const auto grid, model.image_processor.grid((*image)->width, (*image)->height));
+        tokens += grid.tokens(model.image_processor.config().merge_size);
+      } else if (const auto* sound = std::get_if<assistant::SoundPart>(&part)) {
+        const auto samples = static_cast<int64_t>((*sound)->samples.size());
+        tokens += model::audio_tokens(samples / model.log_mel.config().hop_samples, model.config.thinker.audio);
+      }
+    }
+  }
+  return tokens;
+}
+
+// What a picture or sound is refused for, with the field it came in.
+std::unexpected<Error> in_messages(Error error) {
+  error.field = "messages";
+  return std::unexpected(std::move(error));
+}
+
 // All media of a request, encoded in order.
 Result<EncodedMedia> encode_media(const model::Model& model, const assistant::Request& request) {
   EncodedMedia media;
@@ -101,12 +133,8 @@ Result<Prompt> assemble_prompt(const model::Model& model, std::vector<int32_t> i
   const model::ThinkerConfig& config = model.config.thinker;
   Prompt prompt;
   prompt.ids = std::move(ids);
-  const int64_t context = config.text.max_position_embeddings;
   if (prompt.ids.empty()) return fail(ErrorCode::invalid_argument, "the prompt is empty", "messages");
-  if (prompt.size() >= context) {
-    return fail(ErrorCode::too_large, "the prompt has " + std::to_string(prompt.size()) + " tokens, which leaves no room in the model's context of " +
-                                          std::to_string(context) + "; shorten the text, the sounds or the conversation", "messages");
-  }
+  TRY_VOID(check_room(prompt.size(), config));
   for (const int32_t id : prompt.ids) {
     if (id < 0 || id >= config.text.vocab_size) {
       return fail(ErrorCode::invalid_argument, "token id " + std::to_string(id) + " is outside the model's vocabulary", "input_ids");
@@ -141,7 +169,16 @@ Result<Prompt> assemble_prompt(const model::Model& model, std::vector<int32_t> i
 Result<Prompt> build_prompt(const model::Model& model, const assistant::Request& request) {
   TRY(const std::string text, model.chat_template.render(messages_of(model.tokenizer, request), true));
   TRY(const auto ids, model.tokenizer.encode_prompt(text));
-  TRY(auto media, encode_media(model, request));
+  if (ids.empty()) return fail(ErrorCode::invalid_argument, "the checkpoint's chat template gives an empty prompt", "messages");
+  auto coming = media_tokens(model, request);
+  if (!coming) return in_messages(std::move(coming).error());
+  const auto placeholders = std::ranges::count_if(ids, [&](int32_t id) {
+    return id == model.config.thinker.audio_token_id || id == model.config.thinker.image_token_id;
+  });
+  TRY_VOID(check_room(static_cast<int64_t>(ids.size()) - placeholders + *coming, model.config.thinker));
+  auto encoded = encode_media(model, request);
+  if (!encoded) return in_messages(std::move(encoded).error());
+  EncodedMedia media = *std::move(encoded);
   auto expanded = expand(ids, media, model.config.thinker);
   return assemble_prompt(model, std::move(expanded), std::move(media));
 }

@@ -4,10 +4,20 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <string>
 
 #include "base/check.h"
 
 namespace calliope::engine {
+
+bool all_finite(std::span<const float> numbers) {
+  return std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
+}
+
+Error not_finite(std::string_view part) {
+  return {ErrorCode::internal, "the model's " + std::string(part) +
+                                   " gives numbers that are not finite: its weights are damaged; download the checkpoint again"};
+}
 
 void Sampler::suppress(int begin, int end, int but) {
   suppress_begin_ = begin;

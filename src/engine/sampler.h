@@ -3,9 +3,17 @@
 #include <cstdint>
 #include <random>
 #include <span>
+#include <string_view>
 #include <vector>
 
+#include "base/result.h"
+
 namespace calliope::engine {
+
+/// Whether a model's numbers can be used at all: damaged weights give NaN and infinities.
+bool all_finite(std::span<const float> numbers);
+/// What to tell when they cannot; `part` of the checkpoint made them.
+Error not_finite(std::string_view part);
 
 /// How one stream of tokens is drawn. temperature 0 is greedy; top_k 0 and top_p 1 switch those limits off.
 struct SamplerOptions {
@@ -27,7 +35,7 @@ class Sampler {
   /// Counts these as drawn: transformers' repetition penalty looks at the prompt as well.
   void remember(std::span<const int32_t> ids);
 
-  /// Picks a token and remembers it. logits [vocabulary] is changed in place. Among equals the lowest id wins.
+  /// Picks a token and remembers it. logits [vocabulary], all_finite, is changed in place. Among equals the lowest id wins.
   int pick(std::span<float> logits);
 
  private:

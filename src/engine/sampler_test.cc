@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <map>
 
 namespace calliope::engine {
@@ -22,6 +24,15 @@ TEST(Sampler, RepetitionPenaltyCountsEachIdOnce) {
   Sampler negative({.repetition_penalty = 2.0f}, 1);
   EXPECT_EQ(pick(negative, {-1.0f, -1.5f}), 0);
   EXPECT_EQ(pick(negative, {-1.0f, -1.5f}), 1);       // -1 * 2 < -1.5
+}
+
+TEST(Finite, TellsNumbersFromDamage) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  EXPECT_TRUE(all_finite({}));
+  EXPECT_TRUE(all_finite(std::vector<float>{0.0f, -3e38f, 1e-45f}));
+  EXPECT_FALSE(all_finite(std::vector<float>{0.0f, std::nanf(""), 1.0f}));
+  EXPECT_FALSE(all_finite(std::vector<float>{0.0f, -kInfinity}));
+  EXPECT_EQ(not_finite("talker").code, ErrorCode::internal);
 }
 
 TEST(Sampler, RepetitionPenaltyCountsThePrompt) {

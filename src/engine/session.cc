@@ -54,8 +54,10 @@ bool Session::step() {
   } else if (prefilled_ < prompt_.size()) {
     prefill_piece();
   } else {
-    if (!text_ended_) text_step();
-    if (speech_ && speech_->ready()) {
+    if (!text_ended_) {
+      if (auto stepped = text_step(); !stepped) fail(std::move(stepped).error());
+    }
+    if (!ended_ && speech_ && speech_->ready()) {
       if (auto spoken = speech_step(); !spoken) fail(std::move(spoken).error());
     }
     if (!ended_ && text_ended_ && (!speech_ || speech_->done())) finish(reason_);
@@ -118,20 +120,22 @@ void Session::prefill_piece() {
                                 .max_frames = max_frames(model_->generation)});
 }
 
-void Session::text_step() {
+Result<void> Session::text_step() {
   model_->thinker.logits(hidden_.rows(), logits_.rows());
+  if (!all_finite(logits_.span())) return std::unexpected(not_finite("thinker"));
   const int32_t token = sampler_->pick(logits_.span());
   ++usage_.completion_tokens;
   const auto& eos = model_->generation.eos_token_ids;
-  if (std::find(eos.begin(), eos.end(), token) != eos.end()) return end_text(assistant::FinishReason::stop);
+  if (std::find(eos.begin(), eos.end(), token) != eos.end()) return end_text(assistant::FinishReason::stop), Result<void>();
   emit(stops_.push(detokenizer_->push(token)));
-  if (stops_.stopped()) return end_text(assistant::FinishReason::stop);
-  if (usage_.completion_tokens >= request_.max_tokens) return end_text(assistant::FinishReason::length);
+  if (stops_.stopped()) return end_text(assistant::FinishReason::stop), Result<void>();
+  if (usage_.completion_tokens >= request_.max_tokens) return end_text(assistant::FinishReason::length), Result<void>();
   if (speech_) speech_->push(token);
   model_->thinker.embed({&token, 1}, hidden_.rows());
   model::Positions positions;
   positions.push(next_position_++);
   model_->thinker.forward({.embeds = hidden_.rows(), .positions = &positions}, state_);
+  return {};
 }
 
 Result<void> Session::speech_step() {

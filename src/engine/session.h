@@ -38,7 +38,7 @@ class Session {
  private:
   Result<void> open();
   void prefill_piece();
-  void text_step();
+  Result<void> text_step();
   Result<void> speech_step();
   void end_text(assistant::FinishReason reason);
   void emit(std::string text);

@@ -131,16 +131,24 @@ Result<std::span<const float>> Speech::step() {
     }
     begin();
   }
+  bool finite = true;
+  const auto pick = [&](Sampler& sampler, std::span<float> logits) {
+    finite = finite && all_finite(logits);
+    return finite ? sampler.pick(logits) : 0;
+  };
   const bool more = frames_ < options_.max_frames &&
-                    talker_.step(next_text(), [&](std::span<float> logits) { return code_sampler_.pick(logits); },
-                                 [&](std::span<float> logits) { return residual_sampler_.pick(logits); }, state_, frame_);
+                    talker_.step(next_text(), [&](std::span<float> logits) { return pick(code_sampler_, logits); },
+                                 [&](std::span<float> logits) { return pick(residual_sampler_, logits); }, state_, frame_);
+  if (!finite) return std::unexpected(not_finite("talker"));
   if (!more) {
     done_ = true;
     return std::span<const float>();
   }
   ++frames_;
   codes_.insert(codes_.end(), frame_.begin(), frame_.end());
-  return vocoder_.step(frame_);
+  TRY(const std::span<const float> samples, vocoder_.step(frame_));
+  if (!all_finite(samples)) return std::unexpected(not_finite("code2wav"));
+  return samples;
 }
 
 }  // namespace calliope::engine

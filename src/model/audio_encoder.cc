@@ -199,6 +199,7 @@ Result<AudioEncoder> AudioEncoder::load(const Weights& weights, const AudioConfi
     layer.fc2 = reader.linear(p + "fc2", d, c.encoder_ffn_dim);
     parts.layers.push_back(layer);
   }
+  reader.refuse("layers." + std::to_string(c.encoder_layers) + ".fc1.weight", "encoder_layers");
   parts.ln_post_weight = reader.take("ln_post.weight", {d});
   parts.ln_post_bias = reader.take("ln_post.bias", {d});
   parts.proj1 = reader.linear("proj1", d, d);

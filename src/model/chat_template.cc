@@ -14,6 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<std::string> slurp(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return fail(ErrorCode::io, path.string() + " is not a file", path.string());
   std::ifstream file(path, std::ios::binary);
   std::stringstream text;
   text << file.rdbuf();

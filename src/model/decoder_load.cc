@@ -69,6 +69,7 @@ Result<Decoder> Decoder::load(const Weights& weights, const std::string& prefix,
     }
     decoder.layers_.push_back(std::move(layer));
   }
+  reader.refuse("layers." + std::to_string(config.num_hidden_layers) + ".input_layernorm.weight", "num_hidden_layers");
   decoder.norm_ = reader.take("norm.weight", {hidden});
   TRY_VOID(reader.done());
   decoder.frequencies_.resize(static_cast<size_t>(dim / 2));

@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 
 Result<std::string> read_file(const std::string& path, size_t limit) {
   std::error_code error;
-  if (!fs::is_regular_file(path, error)) return fail(ErrorCode::not_found, "there is no file " + path, path);
+  if (!fs::exists(path, error)) return fail(ErrorCode::not_found, "there is no file " + path, path);
+  if (!fs::is_regular_file(path, error)) return fail(ErrorCode::not_found, path + " is not a file", path);
   const auto size = fs::file_size(path, error);
   if (error || size > limit) return fail(ErrorCode::too_large, path + " is too large", path);
   std::ifstream file(path, std::ios::binary);
@@ -81,16 +82,36 @@ Result<GenerationConfig> parse_generation_config(std::string_view json) {
   std::vector<int64_t> ids;
   const auto* eos = value.get_object().if_contains("eos_token_id");
   if (eos && eos->is_array()) reader.integers("eos_token_id", ids, 0, 1 << 24, 64);
-  if (eos && eos->is_number()) reader.integer("eos_token_id", ids.emplace_back(), 0, 1 << 24);
+  else if (eos && !eos->is_null()) reader.integer("eos_token_id", ids.emplace_back(), 0, 1 << 24);
   for (const int64_t id : ids) config.eos_token_ids.push_back(static_cast<int32_t>(id));
   if (!mistake.empty()) return fail(ErrorCode::invalid_argument, "generation_" + mistake, field);
   return config;
 }
 
+Result<void> check_chat_tokens(const Model& model) {
+  const ThinkerConfig& thinker = model.config.thinker;
+  const std::pair<const char*, int64_t> tokens[] = {{"im_start_token_id", model.config.im_start_token_id},
+                                                    {"im_end_token_id", model.config.im_end_token_id},
+                                                    {"audio_token_id", thinker.audio_token_id},
+                                                    {"image_token_id", thinker.image_token_id}};
+  for (const auto& [field, id] : tokens) {
+    if (id < model.tokenizer.vocabulary_size() && model.tokenizer.is_special(static_cast<int32_t>(id))) continue;
+    return fail(ErrorCode::invalid_argument,
+                "tokenizer.json and config.json do not belong together: " + std::string(field) + " " + std::to_string(id) +
+                    " is no special token in tokenizer.json's added_tokens", field);
+  }
+  return {};
+}
+
 Result<std::shared_ptr<const Model>> load_model(const std::string& folder) {
   const fs::path root(folder);
   std::error_code ignored;
-  if (!fs::is_directory(root, ignored)) return fail(ErrorCode::not_found, "there is no checkpoint folder " + folder, folder);
+  if (!fs::is_directory(root, ignored)) {
+    const bool file = fs::exists(root, ignored);
+    return fail(ErrorCode::not_found,
+                (file ? folder + " is a file, not a checkpoint folder" : "there is no checkpoint folder " + folder) +
+                    ": name the folder that holds config.json and model.safetensors", folder);
+  }
   TRY(const std::string config_text, read_file((root / "config.json").string()));
   TRY(Config config, parse_config(config_text));
   GenerationConfig generation;

@@ -63,7 +63,10 @@ struct Model {
 /// Loads a checkpoint folder as published on the hub. Errors name the file, field or tensor.
 Result<std::shared_ptr<const Model>> load_model(const std::string& folder);
 
-/// The whole of a small file. not_found, io or too_large (over `limit` bytes).
+/// Whether the tokenizer has the special tokens that config.json names, as a conversation needs them.
+Result<void> check_chat_tokens(const Model& model);
+
+/// The whole of a small file. not_found (a folder too), io or too_large (over `limit` bytes).
 Result<std::string> read_file(const std::string& path, size_t limit = size_t{256} << 20);
 
 }  // namespace calliope::model

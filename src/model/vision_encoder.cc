@@ -195,6 +195,7 @@ Result<VisionEncoder> VisionEncoder::load(const Weights& weights, const VisionCo
     block.linear_fc2 = reader.linear(p + "mlp.linear_fc2", d, c.intermediate_size);
     parts.blocks.push_back(block);
   }
+  reader.refuse("blocks." + std::to_string(c.depth) + ".norm1.weight", "depth");
   parts.merger = read_merger(reader, "merger", c, false);
   for (size_t i = 0; i < c.deepstack_visual_indexes.size(); ++i) {
     parts.deepstack_mergers.push_back(read_merger(reader, "merger_list." + std::to_string(i), c, true));

@@ -54,6 +54,14 @@ class WeightReader {
     return values;
   }
 
+  /// An error when there is a tensor of this name, which config.json's `field` leaves no place for.
+  void refuse(const std::string& name, std::string_view field) {
+    if (error_ || !weights_.find(prefix_ + name)) return;
+    error_ = Error{ErrorCode::invalid_argument,
+                   "the checkpoint has a tensor " + prefix_ + name + ", which is more than config.json's " + std::string(field) + " says",
+                   std::string(field)};
+  }
+
   const std::optional<Error>& error() const { return error_; }
 
   Result<void> done() const {

@@ -27,7 +27,7 @@ Result<std::vector<std::string>> shard_names(const fs::path& index) {
   for (const auto& [tensor, shard] : map->get_object()) {
     const std::string name = shard.is_string() ? std::string(shard.get_string()) : "";
     // A shard lies in the checkpoint's own folder: no way out of it by a path.
-    if (name.empty() || fs::path(name).filename() != fs::path(name)) {
+    if (name.empty() || name == "." || name == ".." || fs::path(name).filename() != fs::path(name)) {
       return fail(ErrorCode::invalid_argument, index.string() + ": weight_map names a shard that is not a file name");
     }
     names.insert(name);
@@ -50,28 +50,38 @@ Result<Weights> Weights::open(const std::string& folder) {
   }
   Weights weights;
   for (const std::string& shard : shards) {
-    TRY(auto file, tensor::SafetensorsFile::open((root / shard).string()));
-    auto kept = std::make_shared<const tensor::SafetensorsFile>(std::move(file));
+    auto file = tensor::SafetensorsFile::open((root / shard).string());
+    if (!file && file.error().code == ErrorCode::not_found) {
+      return fail(ErrorCode::not_found, "there is no file " + (root / shard).string() + ", which model.safetensors.index.json names: download the checkpoint again", shard);
+    }
+    if (!file) return std::unexpected(std::move(file).error());
+    auto kept = std::make_shared<const tensor::SafetensorsFile>(*std::move(file));
     for (const auto& [name, view] : kept->tensors()) {
       if (!weights.tensors_.emplace(name, view).second) {
         return fail(ErrorCode::invalid_argument, "tensor " + name + " stands in two shards of " + folder, name);
       }
     }
+    weights.left_out_.insert(kept->left_out().begin(), kept->left_out().end());
     weights.files_.push_back(std::move(kept));
   }
   return weights;
 }
 
 Result<tensor::View> Weights::take(std::string_view name, const tensor::Shape& shape) const {
+  const auto wrong_type = [&](std::string_view type) {
+    return fail(ErrorCode::unsupported,
+                "tensor " + std::string(name) + " is " + std::string(type) + "; F32, F16 and BF16 are read: convert the checkpoint",
+                std::string(name));
+  };
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
+    if (const auto other = left_out_.find(name); other != left_out_.end()) return wrong_type(other->second);
     return fail(ErrorCode::not_found, "the checkpoint has no tensor " + std::string(name) + ", which config.json asks for",
                 std::string(name));
   }
   const tensor::View& view = found->second;
   if (view.dtype != tensor::DType::f32 && view.dtype != tensor::DType::f16 && view.dtype != tensor::DType::bf16) {
-    return fail(ErrorCode::unsupported, "tensor " + std::string(name) + " is " + std::string(tensor::name_of(view.dtype)) +
-                                            "; F32, F16 and BF16 are read", std::string(name));
+    return wrong_type(tensor::name_of(view.dtype));
   }
   if (!(view.shape == shape)) {
     return fail(ErrorCode::invalid_argument, "tensor " + std::string(name) + " has shape " + view.shape.text() +

@@ -38,6 +38,7 @@ class Weights {
  private:
   std::vector<std::shared_ptr<const tensor::SafetensorsFile>> files_;
   std::map<std::string, tensor::View, std::less<>> tensors_;
+  std::map<std::string, std::string, std::less<>> left_out_;  // of types that are not read
 };
 
 }  // namespace calliope::model

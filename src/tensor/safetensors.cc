@@ -98,7 +98,11 @@ Result<SafetensorsFile> SafetensorsFile::parse(std::span<const std::byte> bytes,
   SafetensorsFile file;
   for (const HeaderEntry& entry : header.entries) {
     TRY(const auto view, view_of(entry, data, where));
-    if (view) file.tensors_.emplace(entry.name, *view);
+    if (view) {
+      file.tensors_.emplace(entry.name, *view);
+    } else {
+      file.left_out_.emplace(entry.name, entry.dtype);
+    }
   }
   TRY_VOID(check_cover(std::move(header.entries), data.size(), where));
   file.metadata_ = std::move(header.metadata);
@@ -118,6 +122,7 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   ::close(descriptor);
   if (regular && size < 8)
     return fail(ErrorCode::invalid_argument, path + " is too short for a safetensors file", path);
+  if (!regular) return fail(ErrorCode::io, path + " is not a file", path);
   if (memory == MAP_FAILED) return fail(ErrorCode::io, "cannot map " + path, path);
   std::shared_ptr<const void> mapping(memory, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
   TRY(SafetensorsFile file, parse({static_cast<const std::byte*>(memory), size}, path));

@@ -24,11 +24,14 @@ class SafetensorsFile {
 
   /// Name -> tensor. Types this program does not know are left out.
   const std::map<std::string, View, std::less<>>& tensors() const { return tensors_; }
+  /// Name -> type, of what tensors() leaves out.
+  const std::map<std::string, std::string, std::less<>>& left_out() const { return left_out_; }
   const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
 
  private:
   std::shared_ptr<const void> mapping_;
   std::map<std::string, View, std::less<>> tensors_;
+  std::map<std::string, std::string, std::less<>> left_out_;
   std::map<std::string, std::string, std::less<>> metadata_;
 };
 

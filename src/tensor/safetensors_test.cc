@@ -115,6 +115,7 @@ TEST(Safetensors, TheSmallestFile) {
       8);
   ASSERT_TRUE(other) << other.error().message;
   EXPECT_EQ(other->tensors().size(), 1u);
+  EXPECT_EQ(other->left_out().at("a"), "F8_E4M3");
 }
 
 struct Hostile {

@@ -1,0 +1,119 @@
+#include "cli/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "cli/media_files.h"
+
+namespace calliope::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+struct Outcome {
+  int status = 0;
+  std::string out, err;
+};
+
+Outcome run(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "calliope");
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Outcome outcome;
+  outcome.status = run_command_line(static_cast<int>(arguments.size()), arguments.data());
+  outcome.out = testing::internal::GetCapturedStdout();
+  outcome.err = testing::internal::GetCapturedStderr();
+  return outcome;
+}
+
+TEST(CommandLine, EveryMisuseSaysWhatToDo) {
+  const struct {
+    std::vector<const char*> arguments;
+    const char* message;
+  } cases[] = {
+      {{"frob"}, "there is no command 'frob'"},
+      {{"--frob"}, "there is no command '--frob'"},
+      {{"ask", "what", "is"}, "'is' is one argument too many; put the question in quotes"},
+      {{"ask", "hi", "--frob"}, "there is no option --frob"},
+      {{"ask", "hi", "--max-tokens", "0"}, "--max-tokens: must be a whole number from 1 to 1048576, not '0'"},
+      {{"ask", "hi", "--max-tokens", "3x"}, "must be a whole number"},
+      {{"ask", "hi", "--max-tokens", "99999999999999999999"}, "must be a whole number"},
+      {{"ask", "hi", "--max-tokens"}, "--max-tokens"},
+      {{"ask", "hi", "--temperature", "nan"}, "--temperature: must be a number from 0 to 2, not 'nan'"},
+      {{"ask", "hi", "--temperature", "9"}, "from 0 to 2, not '9'"},
+      {{"ask", "hi", "--image", "no-such.png"}, "there is no file 'no-such.png'"},
+      {{"ask", "--image", CALLIOPE_SOURCE_DIR "/LICENSE", "What is this?"}, "put it before the options"},
+      {{"ask", "hi", "--audio", "/"}, "'/' is a folder"},
+      {{"ask", "hi", "--speak", ""}, "--speak: must not be empty"},
+      {{"ask", "hi", "--voice", "anna"}, "--voice requires --speak"},
+      {{"serve", "--port", "99999"}, "--port: must be a whole number from 0 to 65535, not '99999'"},
+      {{"serve", "--api-key", ""}, "--api-key: must not be empty"},
+      {{"info", "a", "b"}, "'b' is one argument too many"},
+      {{"bench", "--batch", "1,x"}, "--batch: must be a whole number from 1 to 1024, not 'x'"},
+      {{"trace", "m"}, "--out is required"},
+  };
+  for (const auto& [arguments, message] : cases) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, 2) << message;
+    EXPECT_THAT(outcome.err, HasSubstr(message));
+    EXPECT_THAT(outcome.err, HasSubstr("--help")) << message;
+    EXPECT_EQ(outcome.out, "") << message;
+  }
+}
+
+TEST(CommandLine, HelpIsForPeople) {
+  for (const char* command : {"ask", "serve", "info", "bench", "trace"}) {
+    const Outcome outcome = run({command, "--help"});
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_THAT(outcome.out, HasSubstr("Usage: calliope " + std::string(command)));
+    EXPECT_THAT(outcome.out, Not(HasSubstr("INT"))) << outcome.out;
+    EXPECT_THAT(outcome.out, Not(HasSubstr(" in ["))) << outcome.out;
+  }
+  EXPECT_EQ(run({"--version"}).status, 0);
+  const Outcome nothing = run({});
+  EXPECT_EQ(nothing.status, 2);
+  EXPECT_THAT(nothing.err, HasSubstr("Usage: calliope"));
+}
+
+TEST(CommandLine, AModelThatIsNotThereIsNamed) {
+  for (const char* command : {"ask", "serve", "info", "bench"}) {
+    std::vector<const char*> arguments = {command, "-m", "/no/such/model"};
+    if (std::string(command) == "ask") arguments.push_back("hi");
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_THAT(outcome.err, HasSubstr("there is no checkpoint folder /no/such/model")) << command;
+  }
+  EXPECT_THAT(run({"info", CALLIOPE_SOURCE_DIR "/LICENSE"}).err, HasSubstr("is a file, not a checkpoint folder"));
+}
+
+// The model does not exist either: what cannot be written is told first, before anything is loaded or computed.
+TEST(CommandLine, WhatCannotBeWrittenIsToldFirst) {
+  for (const char* path : {"/no/such/folder/x.wav", "/proc/x.wav"}) {
+    EXPECT_THAT(run({"ask", "hi", "-m", "/no/such/model", "--speak", path}).err,
+                HasSubstr(std::string("cannot write ") + path));
+    EXPECT_THAT(run({"trace", "/no/such/model", "--request", CALLIOPE_SOURCE_DIR "/LICENSE", "--out", path}).err,
+                HasSubstr(std::string("cannot write ") + path));
+  }
+  EXPECT_THAT(run({"ask", "hi", "-m", "/no/such/model", "--speak", "/tmp"}).err, HasSubstr("it is a folder"));
+}
+
+TEST(CheckWritable, LeavesWhatIsThereAndNothingNew) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("calliope-writable-" + std::to_string(::getpid()))).string();
+  EXPECT_TRUE(check_writable(path));
+  EXPECT_FALSE(std::filesystem::exists(path));
+  std::ofstream(path) << "kept";
+  EXPECT_TRUE(check_writable(path));
+  EXPECT_EQ(std::filesystem::file_size(path), 4u);
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace calliope::cli

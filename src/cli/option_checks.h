@@ -1,0 +1,19 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+
+namespace calliope::cli {
+
+/// What an option's text must be. Each refuses with a sentence for people, and leaves the help text alone.
+
+/// A whole number in [low, high].
+CLI::Validator whole_number(int64_t low, int64_t high);
+/// A finite number in [low, high].
+CLI::Validator number(double low, double high);
+/// A file that is there, and no folder.
+CLI::Validator existing_file();
+/// Anything but an empty text.
+CLI::Validator not_empty();
+
+}  // namespace calliope::cli
