@@ -48,6 +48,14 @@ Result<Value> slice_of(const Value& value, const Value& begin, const Value& end,
 /// What `for` goes over; an error when it cannot be iterated.
 Result<List> iterate(const Value& value);
 
+/// range(end), range(begin, end), range(begin, end, step) as a list; strftime_now(format).
+Result<Value> range(const Arguments& arguments);
+Result<Value> strftime_now(const Arguments& arguments);
+/// What namespace(other, a=1) and dict(other, a=1) hold.
+Result<Dict> named_fields(const Arguments& arguments);
+/// "loop" at item i.
+Dict loop_fields(const List& items, size_t i);
+
 /// Number of characters or elements; none for what has no length.
 std::optional<int64_t> length_of(const Value& value);
 

@@ -1,7 +1,6 @@
 #include "model/template_evaluator.h"
 
 #include <algorithm>
-#include <ctime>
 #include <map>
 #include <utility>
 
@@ -11,7 +10,6 @@ namespace calliope::model::jinja {
 namespace {
 
 constexpr int64_t kMaxSteps = 4'000'000;  // a step is a node, sixteen characters or an element
-constexpr int64_t kMaxRange = 100'000;    // Jinja's sandbox has the same
 constexpr int kMaxRecursion = 300;        // of evaluate() and statement(), macros included
 constexpr int kMaxValueDepth = 64;
 
@@ -181,17 +179,7 @@ class Evaluator {
     for (int64_t at = 0; at < size; ++at) {
       Scoped scoped(scopes_);
       const auto i = static_cast<size_t>(at);
-      set("loop", Dict{{"index", at + 1},
-                       {"index0", at},
-                       {"first", at == 0},
-                       {"last", at + 1 == size},
-                       {"length", size},
-                       {"revindex", size - at},
-                       {"revindex0", size - at - 1},
-                       {"previtem", at > 0 ? items[i - 1] : Value()},
-                       {"nextitem", at + 1 < size ? items[i + 1] : Value()},
-                       {"depth", 1},
-                       {"depth0", 0}});
+      set("loop", loop_fields(items, i));
       TRY_VOID(bind(node.names, items[i]));
       TRY_VOID(statement(*node.children[1]));
       if (std::exchange(jump_, Jump::none) == Jump::leave) break;
@@ -395,33 +383,21 @@ class Evaluator {
     if (callee.name == "namespace") return make_namespace(arguments);
     if (callee.name == "dict") return make_dict(arguments);
     if (callee.name == "raise_exception") return mistake(arguments.get(0, "message").str());
-    if (callee.name == "strftime_now") return strftime_now(arguments.get(0, "format").str());
-    if (callee.name == "range") return range(arguments);
+    if (callee.name == "strftime_now") return made(strftime_now(arguments));
+    if (callee.name == "range") return made(range(arguments));
     return mistake("the function '" + callee.name + "' is not known", ErrorCode::unsupported);
   }
 
-  // What namespace(other, a=1) and dict(other, a=1) hold.
-  Result<Dict> fields_of(const Arguments& arguments) {
-    Dict fields;
-    if (!arguments.values.empty()) {
-      if (!arguments.values[0].dict() || arguments.values.size() > 1)
-        return mistake("only one dict may be given without a name");
-      fields = *arguments.values[0].dict();
-    }
-    for (const auto& [name, value] : arguments.keywords) {
-      TRY_VOID(count(static_cast<int64_t>(fields.size() / 8)));
-      put(fields, name, value);
-    }
-    return fields;
-  }
   Result<Value> make_namespace(const Arguments& arguments) {
-    TRY(Dict fields, fields_of(arguments));
-    spaces_.push_back(std::make_shared<Namespace>(Namespace{std::move(fields)}));
+    auto fields = named_fields(arguments);
+    if (!fields) return placed(fields.error());
+    spaces_.push_back(std::make_shared<Namespace>(Namespace{std::move(*fields)}));
     return Value(spaces_.back());
   }
   Result<Value> make_dict(const Arguments& arguments) {
-    TRY(Dict fields, fields_of(arguments));
-    return made(Value(std::move(fields)));
+    auto fields = named_fields(arguments);
+    if (!fields) return placed(fields.error());
+    return made(Value(std::move(*fields)));
   }
 
   Result<Value> call_macro(const Macro& macro, const Arguments& arguments) {
@@ -454,37 +430,6 @@ class Evaluator {
       set(node.names[i], std::move(value));
     }
     return captured(*node.children[0]);
-  }
-
-  Result<Value> range(const Arguments& arguments) {
-    const size_t given = arguments.values.size();
-    if (given < 1 || given > 3 ||
-        !std::all_of(arguments.values.begin(), arguments.values.end(), [](const Value& v) { return v.whole(); })) {
-      return mistake("'range' needs one to three whole numbers");
-    }
-    const int64_t begin = given == 1 ? 0 : arguments.values[0].to_int(),
-                  end = arguments.values[given == 1 ? 0 : 1].to_int();
-    const int64_t step = given == 3 ? arguments.values[2].to_int() : 1;
-    if (step == 0) return mistake("a range's step is zero");
-    int64_t distance = 0;
-    const bool over =
-        step > 0 ? __builtin_sub_overflow(end, begin, &distance) : __builtin_sub_overflow(begin, end, &distance);
-    const uint64_t pace = step > 0 ? static_cast<uint64_t>(step) : ~static_cast<uint64_t>(step) + 1;
-    const uint64_t items = over || distance <= 0 ? 0 : (static_cast<uint64_t>(distance) + pace - 1) / pace;
-    if (over || items > static_cast<uint64_t>(kMaxRange)) return mistake("a range is too long");
-    List list;
-    for (uint64_t i = 0; i < items; ++i) list.emplace_back(begin + static_cast<int64_t>(i) * step);
-    return made(Value(std::move(list)));
-  }
-
-  Result<Value> strftime_now(const std::string& format) const {
-    if (format.size() > 256) return mistake("a time's format is too long");
-    const std::time_t now = std::time(nullptr);
-    std::tm parts{};
-    localtime_r(&now, &parts);
-    char buffer[4096];
-    const size_t length = format.empty() ? 0 : std::strftime(buffer, sizeof buffer, format.c_str(), &parts);
-    return Value(std::string(buffer, length));
   }
 
   std::vector<Scope> scopes_;
