@@ -99,19 +99,18 @@ def draw_word(word: str, font_file: str, rng: random.Random, width: int, height:
         back, ink = rng.choice([((255, 255, 255), (0, 0, 0)), ((0, 0, 0), (255, 255, 255)), ((255, 255, 255), (20, 20, 90))])
     scale = 2
     image = Image.new("RGB", (width * scale, height * scale), back)
-    size = rng.randint(14, 28) * scale
-    while True:
-        font = ImageFont.truetype(font_file, size)
-        left, top, right, bottom = font.getbbox(word)
-        if (right - left <= width * scale - 8 and bottom - top <= height * scale - 4) or size < 12:
-            break
-        size -= 2
+    # As large as fits, or a little smaller: what a photo of a word is after the image processor.
+    font = ImageFont.truetype(font_file, 100)
+    left, top, right, bottom = font.getbbox(word)
+    fit = min((width * scale - 8) / (right - left), (height * scale - 6) / (bottom - top), 0.27 * scale)
+    font = ImageFont.truetype(font_file, max(8, int(100 * fit * rng.uniform(0.75, 1.0))))
+    left, top, right, bottom = font.getbbox(word)
     free_x, free_y = width * scale - (right - left), height * scale - (bottom - top)
     x = rng.randint(2, max(2, free_x - 2)) if rng.random() < 0.5 else free_x // 2
     y = rng.randint(1, max(1, free_y - 1)) if rng.random() < 0.5 else free_y // 2
     ImageDraw.Draw(image).text((x - left, y - top), word, font=font, fill=ink)
-    if rng.random() < 0.5:
-        image = image.rotate(rng.uniform(-4, 4), resample=Image.BICUBIC, fillcolor=back)
+    if rng.random() < 0.3:
+        image = image.rotate(rng.uniform(-3, 3), resample=Image.BICUBIC, fillcolor=back)
     image = image.resize((width, height), Image.BICUBIC)
     if rng.random() < 0.2:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.7)))
@@ -146,8 +145,8 @@ class Words:
                 pixels, letters, texts = [], [], []
                 while len(texts) < count * share:
                     text = rng.choice(facts.WORDS)
-                    if not held_out and rng.random() < 0.2:  # any letters, so that letters are learnt and not only words
-                        text = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 8)))
+                    if not held_out and rng.random() < 0.35:  # any letters, so that letters are learnt and not only words
+                        text = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, shape[0] // 11)))
                     if len(text) > shape[0] // 11:
                         continue
                     shown = rng.choice([text, text, text.upper(), text.capitalize()])
