@@ -242,6 +242,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision", type=Path, help="pretrained vision encoder, taken when pictures join in")
+    parser.add_argument("--audio", type=Path, help="pretrained audio encoder, taken when sounds join in")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -258,13 +259,20 @@ def main() -> None:
         step, before = state["step"], state["spent"]
         tasks.rng.seed(args.seed + step)
         torch.manual_seed(args.seed + step)
-    if args.vision and not (state and state["sees"]):
-        model.visual.load_state_dict(torch.load(args.vision, map_location=args.device, weights_only=False)["encoder"])
-    fast = [p for n, p in model.named_parameters() if p.requires_grad and not n.startswith("visual.") or "merger" in n]
-    slow = [p for n, p in model.named_parameters() if n.startswith("visual.") and "merger" not in n]
+    taken = list(state.get("taken", [])) if state else []
+    for name, encoder in (("vision", model.visual), ("audio", model.audio_tower)):
+        pretrained = getattr(args, name)
+        if pretrained and name not in taken:
+            encoder.load_state_dict(torch.load(pretrained, map_location=args.device, weights_only=False)["encoder"])
+            taken.append(name)
+    # What was pretrained moves less.
+    pretrained = tuple({"vision": "visual.", "audio": "audio_tower."}[name] for name in taken)
+    slow = [p for n, p in model.named_parameters() if n.startswith(pretrained) and "merger" not in n and ".proj" not in n]
+    kept = {id(p) for p in slow}
+    fast = [p for p in model.parameters() if p.requires_grad and id(p) not in kept]
     optimizer = torch.optim.AdamW([{"params": fast, "scale": 1.0}, {"params": slow, "scale": 0.4}], lr=args.lr,
                                   weight_decay=0.02, betas=(0.9, 0.98))
-    if state:
+    if state and state.get("taken") == taken:
         optimizer.load_state_dict(state["optimizer"])
     sizes = {"text": 48, "digit": 32, "spoken": 16, "photo": 32, "word": 32}
     shares = {"text": 1.6, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5}
@@ -275,7 +283,7 @@ def main() -> None:
 
     def save() -> None:
         made = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": before + time.time() - begun,
-                "sees": bool(args.vision)}
+                "taken": taken}
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
 
