@@ -137,8 +137,8 @@ struct Config {
   int32_t assistant_token_id = 77091;
 };
 
-/// Reads config.json, old form (rope_theta, rope_scaling) and new (rope_parameters). Errors name the field: wrong types,
-/// sizes out of range or that contradict each other, activations and RoPE types this engine does not compute.
+/// Reads config.json, old form (rope_theta, rope_scaling) and new (rope_parameters). Errors name the field: wrong
+/// types, sizes out of range or that contradict each other, activations and RoPE types this engine does not compute.
 Result<Config> parse_config(std::string_view json);
 
 }  // namespace calliope::model

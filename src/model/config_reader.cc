@@ -14,8 +14,8 @@ bool ConfigReader::has(std::string_view name) const { return find(name) != nullp
 
 ConfigReader ConfigReader::nested(std::string_view name) const {
   const auto* value = find(name);
-  ConfigReader reader(value && value->is_object() ? &value->get_object() : nullptr, path_ + std::string(name) + ".", mistake_,
-                      field_);
+  ConfigReader reader(value && value->is_object() ? &value->get_object() : nullptr, path_ + std::string(name) + ".",
+                      mistake_, field_);
   if (value && !value->is_object()) ConfigReader(*this).wrong(name, "an object");
   return reader;
 }
@@ -74,11 +74,12 @@ void ConfigReader::text(std::string_view name, std::string& value) {
   value = std::string(found->get_string());
 }
 
-void ConfigReader::integers(std::string_view name, std::vector<int64_t>& values, int64_t lowest, int64_t highest, size_t most) {
+void ConfigReader::integers(std::string_view name, std::vector<int64_t>& values, int64_t lowest, int64_t highest,
+                            size_t most) {
   const auto* found = find(name);
   if (!found) return;
-  const std::string what = "at most " + std::to_string(most) + " whole numbers from " + std::to_string(lowest) + " to " +
-                           std::to_string(highest);
+  const std::string what = "at most " + std::to_string(most) + " whole numbers from " + std::to_string(lowest) +
+                           " to " + std::to_string(highest);
   if (!found->is_array() || found->get_array().size() > most) return wrong(name, what);
   std::vector<int64_t> read;
   for (const auto& item : found->get_array()) {
