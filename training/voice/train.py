@@ -28,7 +28,9 @@ from verify import verify
 
 MADE = 3000
 HELD_OUT = 60
-SHARES = {"answer": 0.45, "word": 0.3, "made": 0.25}  # of the utterances the talker sees
+# Of the utterances the talker sees: all kinds first, then mostly what it will say.
+SHARES = {"answer": 0.45, "word": 0.3, "made": 0.25}
+LATE_SHARES = {"answer": 0.75, "answer-held": 0.1, "word": 0.1, "made": 0.05}
 
 
 def answer_split(path: str) -> tuple[list[str], list[str]]:
@@ -63,6 +65,7 @@ def main():
     parser.add_argument("--text-assets")
     parser.add_argument("--code2wav-steps", type=int, default=9000)
     parser.add_argument("--talker-minutes", type=float, help="length of the talker's learning-rate schedule")
+    parser.add_argument("--late", action="store_true", help="the talker's last part: mostly the domain's answers, none kept back")
     parser.add_argument("--stages", default="data,codec,talker,export")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -84,10 +87,11 @@ def main():
     if "talker" in stages:
         text.table = text.table.to(a.device)
         items = [i for i in store.items if i["start"] + i["frames"] <= len(codes)]
-        used = [i for i in items if i["kind"] in SHARES]
+        shares = LATE_SHARES if a.late else SHARES
+        used = [i for i in items if i["kind"] in shares]
         trained = make_examples(used, codes, text)
         number = Counter(i["kind"] for i in used)
-        weights = [SHARES[i["kind"]] / number[i["kind"]] for i in used]
+        weights = [shares[i["kind"]] / number[i["kind"]] for i in used]
         held = make_examples([i for i in items if i["kind"].endswith("held")], codes, text)
         questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [t for t, _ in trained]
         minutes = a.minutes * (0.55 if both else 1)
