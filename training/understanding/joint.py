@@ -237,6 +237,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=90, help="length of the learning-rate schedule, earlier runs included")
     parser.add_argument("--until", type=float, help="stop after so many minutes of it")
     parser.add_argument("--tasks", default="text,digit,spoken,photo,word")
+    parser.add_argument("--shares", default="text=1.6,digit=1.5,spoken=1.2,photo=1.3,word=1.5", help="how often each task is drawn")
     parser.add_argument("--lr", type=float, default=1.2e-3)
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
     parser.add_argument("--threads", type=int, default=1)
@@ -275,7 +276,7 @@ def main() -> None:
     if state and state.get("taken") == taken:
         optimizer.load_state_dict(state["optimizer"])
     sizes = {"text": 48, "digit": 32, "spoken": 16, "photo": 32, "word": 32}
-    shares = {"text": 1.6, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5}
+    shares = {name: float(value) for name, value in (part.split("=") for part in args.shares.split(","))}
     wanted = args.tasks.split(",")
     weights = [shares[t] for t in wanted]
     begun = saved = time.time()
