@@ -29,8 +29,8 @@ class Heads(nn.Module):
         self.question = nn.Linear(AUDIO["output_dim"], questions)
 
 
-def pooled(encoder: AudioEncoder, mel: sounds.Mel, clips: list, device: str) -> torch.Tensor:
-    features, frames = mel.batch(clips)
+def pooled(encoder: AudioEncoder, mel: sounds.Mel, clips: list, device: str, rng: random.Random | None = None) -> torch.Tensor:
+    features, frames = mel.batch(clips, rng)
     y, valid = encoder(features.to(device), frames.to(device))
     return (y * valid[:, :, None]).sum(1) / valid.sum(1, keepdim=True)
 
@@ -97,7 +97,7 @@ def main() -> None:
         else:
             clips, kind = rng.choices(data.questions, k=32), "question"
             labels, head = [questions.index(c[1][0]) for c in clips], heads.question
-        y = head(pooled(encoder, mel, [sounds.augment(c[0], rng) for c in clips], device))
+        y = head(pooled(encoder, mel, [sounds.augment(c[0], rng) for c in clips], device, rng))
         loss = F.cross_entropy(y, torch.tensor(labels, device=device), label_smoothing=0.05)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

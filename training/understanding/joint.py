@@ -126,7 +126,7 @@ class Tasks:
 
     def sound(self, clips: list[tuple], asked: bool, held: bool = False):
         audio = [c[0].astype("float32") / 32768 if held else sounds.augment(c[0], self.rng) for c in clips]
-        mel, frames = self.mel.batch(audio)
+        mel, frames = self.mel.batch(audio, None if held else self.rng)
         turns = []
         for clip, tokens in zip(clips, audio_tokens(frames).tolist()):
             if asked:

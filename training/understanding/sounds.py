@@ -124,6 +124,9 @@ def augment(x: np.ndarray, rng: random.Random) -> np.ndarray:
     y = x.astype(np.float32) / 32768
     factor = rng.uniform(0.82, 1.2)
     y = np.interp(np.arange(0, len(y) - 1, factor), np.arange(len(y)), y).astype(np.float32)
+    if rng.random() < 0.6:  # another microphone: brighter or duller
+        tilt = rng.uniform(-0.5, 0.8)
+        y = np.append(y[:1], y[1:] - tilt * y[:-1]).astype(np.float32)
     if rng.random() < 0.5:  # telephone
         y = resample_poly(resample_poly(y, 1, 2), 2, 1).astype(np.float32)
     if rng.random() < 0.3:  # a small room
@@ -155,9 +158,21 @@ class Mel:
         log = (self.filters.T @ power).clamp(min=1e-10).log10()
         return (torch.maximum(log, log.max() - 8) + 4) / 4
 
-    def batch(self, clips: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-        """[B, 128, T] padded to whole seconds, and the frames of each."""
-        mels = [self(clip) for clip in clips]
+    @staticmethod
+    def masked(mel: torch.Tensor, rng: random.Random) -> torch.Tensor:
+        """With bands of frequencies and a stretch of time left out (SpecAugment, 1904.08779)."""
+        low = mel.min()
+        for _ in range(2):
+            width, first = rng.randint(0, 18), rng.randint(0, 110)
+            mel[first : first + width] = low
+        width = rng.randint(0, max(1, mel.shape[1] // 8))
+        first = rng.randint(0, mel.shape[1] - width)
+        mel[:, first : first + width] = low
+        return mel
+
+    def batch(self, clips: list[np.ndarray], rng: random.Random | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, 128, T] padded to whole seconds, and the frames of each; masked when there is an `rng`."""
+        mels = [self.masked(self(clip), rng) if rng else self(clip) for clip in clips]
         frames = torch.tensor([m.shape[1] for m in mels])
         longest = int((frames.max() + 99) // 100 * 100)
         return torch.stack([torch.nn.functional.pad(m, (0, longest - m.shape[1])) for m in mels]), frames
