@@ -31,6 +31,12 @@ ROOT = Path(__file__).resolve().parents[2]
 TIE = 1e-4  # the reference's two best this close may come out in either order
 
 
+def own_voice(model) -> str:
+    """The voice Calliope speaks with when none is asked for (Talker::speaker)."""
+    names = sorted(model.config.talker_config.speaker_id)
+    return next((name for name in ("default", "ethan") if name in names), names[0])
+
+
 def limit(name: str) -> float:
     return 1e-3 if name in ("logits", "waveform") else 1e-4
 
@@ -121,7 +127,8 @@ class Comparison:
             self.judge(prompt, "generated_ids", *same_choices(actual["generated_ids"], ids, margins))
         if self.args.speak and self.args.max_tokens:
             frames, penalty = talker_settings(self.args.model)
-            ids, codes, margins, wave = reference.speak(self.model, batch, self.args.max_tokens, frames - 1, eos_of(self.args.model), penalty)
+            ids, codes, margins, wave = reference.speak(self.model, batch, self.args.max_tokens, frames - 1, eos_of(self.args.model), penalty,
+                                                          own_voice(self.model))
             self.judge(prompt, "codes", *same_choices(actual["codes"], codes, margins))
             if torch.equal(actual["codes"], codes):
                 e = error(actual["waveform"], wave)
