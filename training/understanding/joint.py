@@ -273,7 +273,7 @@ def main() -> None:
     fast = [p for p in model.parameters() if p.requires_grad and id(p) not in kept]
     optimizer = torch.optim.AdamW([{"params": fast, "scale": 1.0}, {"params": slow, "scale": 0.4}], lr=args.lr,
                                   weight_decay=0.02, betas=(0.9, 0.98))
-    if state and state.get("taken") == taken:
+    if state and "optimizer" in state and state.get("taken") == taken:
         optimizer.load_state_dict(state["optimizer"])
     sizes = {"text": 48, "digit": 32, "spoken": 16, "photo": 32, "word": 32}
     shares = {name: float(value) for name, value in (part.split("=") for part in args.shares.split(","))}

@@ -28,8 +28,11 @@ def utterance(audio: np.ndarray, item: dict) -> torch.Tensor:
 
 
 def fit_quantizer(store: SpeechStore, path: str) -> quantizer.Quantizer:
-    if os.path.exists(path):
-        return quantizer.Quantizer.from_state(torch.load(path))
+    # The published codec's own quantiser, so that its code2wav and talker can be trained further.
+    published = os.path.join(os.path.dirname(os.path.abspath(__file__)), "quantizer.pt")
+    for made in (path, published):
+        if os.path.exists(made):
+            return quantizer.Quantizer.from_state({name: value.float() for name, value in torch.load(made).items()})
     audio = store.audio()
     features = torch.cat([quantizer.frame_features(utterance(audio, i)) for i in store.items])
     q = quantizer.Quantizer()
@@ -102,7 +105,8 @@ def train_code2wav(store: SpeechStore, codes: torch.Tensor, folder: str, minutes
         state = torch.load(path, map_location=device)
         model.load_state_dict(state["model"])
         ema.model.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
         ema.steps = step = state["step"]
     loss_of = SpectralLoss(device)
     audio = store.audio()

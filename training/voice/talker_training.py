@@ -155,7 +155,8 @@ def train_talker(examples, weights, held_out, questions, text: Text, folder: str
         state = torch.load(path, map_location=device)
         model.load_state_dict(state["model"])
         ema.model.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
         ema.steps = step = state["step"]
         spent = state["minutes"]
     r = random.Random(step)

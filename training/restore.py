@@ -1,0 +1,63 @@
+"""Turns a checkpoint folder back into the files that training goes on from, without the optimizers' state.
+
+usage: python restore.py --model models/calliope-nano --understanding DIR --voice DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "voice")]
+
+import config as voice_config  # noqa: E402
+from code2wav import Code2Wav  # noqa: E402
+from talker import Talker  # noqa: E402
+from understanding.model import Thinker  # noqa: E402
+
+
+def fused(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Experts one by one, as published -> stacked, as the talker trains."""
+    out, experts = {}, {}
+    for name, value in tensors.items():
+        found = re.fullmatch(r"(.*\.mlp\.experts)\.(\d+)\.(gate|up|down)_proj\.weight", name)
+        if found:
+            experts.setdefault(found[1], {}).setdefault(int(found[2]), {})[found[3]] = value
+        else:
+            out[name] = value
+    for prefix, parts in experts.items():
+        ordered = [parts[i] for i in range(len(parts))]
+        out[f"{prefix}.gate_up_proj"] = torch.stack([torch.cat([p["gate"], p["up"]]) for p in ordered])
+        out[f"{prefix}.down_proj"] = torch.stack([p["down"] for p in ordered])
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("model", "understanding", "voice"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    args = parser.parse_args()
+    tensors = {name: value.float() for name, value in load_file(args.model / "model.safetensors").items()}
+
+    def part(prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    args.understanding.mkdir(parents=True, exist_ok=True)
+    args.voice.mkdir(parents=True, exist_ok=True)
+    thinker, talker, code2wav = Thinker(), Talker(voice_config.TALKER), Code2Wav(voice_config.CODE2WAV)
+    thinker.load_state_dict(part("thinker."))
+    talker.load_state_dict(fused(part("talker.")))
+    code2wav.load_state_dict(part("code2wav."))
+    torch.save({"model": thinker.state_dict(), "step": 0, "spent": 0.0, "taken": ["vision", "audio"]}, args.understanding / "thinker.pt")
+    for name, model in (("talker", talker), ("code2wav", code2wav)):
+        state = model.state_dict()
+        torch.save({"model": state, "ema": state, "step": 0, "minutes": 0.0}, args.voice / f"{name}.pt")
+
+
+if __name__ == "__main__":
+    main()
