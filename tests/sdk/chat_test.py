@@ -87,7 +87,7 @@ class Chat(unittest.TestCase):
         transcript, data = "", b""
         for chunk in ask("Hello!", modalities=["text", "audio"], audio={"voice": "alloy", "format": "pcm16"}, stream=True):
             for choice in chunk.choices:
-                audio = getattr(choice.delta, "audio", None) or {}
+                audio = choice.delta.model_dump().get("audio") or {}
                 transcript += audio.get("transcript") or ""
                 data += base64.b64decode(audio.get("data") or "")
         self.assertEqual(transcript, message.audio.transcript)
