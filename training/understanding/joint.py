@@ -88,6 +88,7 @@ class Tasks:
     def __init__(self, args, prompts: Prompts):
         self.rng = random.Random(args.seed)
         self.prompts, self.mel = prompts, sounds.Mel()
+        self.masks = args.masks
         self.neighbours = (0, 0)  # typed turns before and after each
         wanted = set(args.tasks.split(","))
         self.sounds = sounds.Sounds(args.data, args.out) if wanted & {"digit", "spoken"} else None
@@ -126,7 +127,8 @@ class Tasks:
 
     def sound(self, clips: list[tuple], asked: bool, held: bool = False):
         audio = [c[0].astype("float32") / 32768 if held else sounds.augment(c[0], self.rng) for c in clips]
-        mel, frames = self.mel.batch(audio, None if held else self.rng)
+        masked = not held and self.rng.random() < self.masks
+        mel, frames = self.mel.batch(audio, self.rng if masked else None)
         turns = []
         for clip, tokens in zip(clips, audio_tokens(frames).tolist()):
             if asked:
@@ -238,6 +240,7 @@ def main() -> None:
     parser.add_argument("--until", type=float, help="stop after so many minutes of it")
     parser.add_argument("--tasks", default="text,digit,spoken,photo,word")
     parser.add_argument("--shares", default="text=1.6,digit=1.5,spoken=1.2,photo=1.3,word=1.5", help="how often each task is drawn")
+    parser.add_argument("--masks", type=float, default=0.5, help="share of the batches of sounds with parts of the spectrum left out")
     parser.add_argument("--lr", type=float, default=1.2e-3)
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
     parser.add_argument("--threads", type=int, default=1)

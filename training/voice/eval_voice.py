@@ -55,7 +55,9 @@ def sounds(sentence: str) -> str:
 
 def recognise(waves: list[np.ndarray], sentences: list[str]) -> list[str]:
     """What pocketsphinx hears of 24 kHz waves when only `sentences` (spoken words) can be said."""
-    sentences = sorted(set(sentences))
+    known_phones = {p for phones in dictionary().values() for p in phones.split()}
+    sayable = lambda word: bool(phones := (dictionary().get(word) or phones_of(word)).split()) and known_phones.issuperset(phones)
+    sentences = sorted(s for s in set(sentences) if s and all(map(sayable, s.split())))
     with tempfile.TemporaryDirectory() as folder:
         path = lambda name: os.path.join(folder, name)
         known = dictionary()
