@@ -66,7 +66,7 @@ Result<void> speech(const JsonReader& audio, ChatRequest& result) {
   if (format.missing()) return {};
   TRY(const std::string_view name, format.string());
   const auto known = speech_format_of(name);
-  if (!known) return std::unexpected(format.value_error("expected one of 'wav', 'pcm16', 'mp3', 'opus' or 'flac'."));
+  if (!known) return std::unexpected(format.value_error("expected one of 'wav' and 'pcm16'."));
   if (speak && !can_encode(*known))
     return unsupported(format, fmt::format("this build cannot write {}; use wav or pcm16.", name));
   if (speak && result.stream && *known != SpeechFormat::pcm16) {
