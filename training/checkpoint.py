@@ -92,7 +92,7 @@ def main() -> None:
     write("generation_config.json", {"do_sample": False, "eos_token_id": end, "pad_token_id": token_id("<|endoftext|>"),
                                      **voice_config.GENERATION})
 
-    thinker = torch.load(args.understanding / "thinker.pt", map_location="cpu", weights_only=False)["model"]
+    thinker = torch.load(args.understanding / "thinker.pt", map_location="cpu", weights_only=False)["ema"]
     tensors = {f"thinker.{name}": value.to(torch.float16).contiguous().clone() for name, value in thinker.items()}
     talker, code2wav = Talker(voice_config.TALKER), Code2Wav(voice_config.CODE2WAV)
     talker.load_state_dict(torch.load(args.voice / "talker.pt", map_location="cpu")["ema"])

@@ -53,7 +53,8 @@ def main() -> None:
     thinker.load_state_dict(part("thinker."))
     talker.load_state_dict(fused(part("talker.")))
     code2wav.load_state_dict(part("code2wav."))
-    torch.save({"model": thinker.state_dict(), "step": 0, "spent": 0.0, "taken": ["vision", "audio"]}, args.understanding / "thinker.pt")
+    heard = thinker.state_dict()
+    torch.save({"model": heard, "ema": heard, "step": 0, "spent": 0.0, "taken": ["vision", "audio"]}, args.understanding / "thinker.pt")
     for name, model in (("talker", talker), ("code2wav", code2wav)):
         state = model.state_dict()
         torch.save({"model": state, "ema": state, "step": 0, "minutes": 0.0}, args.voice / f"{name}.pt")

@@ -1,4 +1,4 @@
-"""Trains the audio encoder alone on spoken digits and spoken questions (which one?), before it joins the language model.
+"""Trains the audio encoder alone to hear phones (CTC), before it joins the language model.
 
 usage: python -m understanding.audio_pretrain --data DIR --out DIR --minutes N
 """
@@ -15,24 +15,48 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from understanding import sounds
+from optimizer import Average, Optimizer
+from understanding import facts, sounds
 from understanding.config import AUDIO
 from understanding.model import AudioEncoder
 
-
-class Heads(nn.Module):
-    """Throw-away heads on the mean of a clip's features."""
-
-    def __init__(self, questions: int):
-        super().__init__()
-        self.digit = nn.Linear(AUDIO["output_dim"], 10)
-        self.question = nn.Linear(AUDIO["output_dim"], questions)
+STEPS = 3  # phones a token may hold: tokens are 80 ms apart
+PHONES = """aa ae ah ao aw ax axr ay b ch d dh dx eh el em en er ey f g hh hv ih ix iy jh k l m n ng nx ow oy p r s sh t th uh uw ux v w
+y z zh""".split()
 
 
-def pooled(encoder: AudioEncoder, mel: sounds.Mel, clips: list, device: str, rng: random.Random | None = None) -> torch.Tensor:
-    features, frames = mel.batch(clips, rng)
-    y, valid = encoder(features.to(device), frames.to(device))
-    return (y * valid[:, :, None]).sum(1) / valid.sum(1, keepdim=True)
+def ids(text: str) -> list[int]:
+    """Phones of a text as CTC labels; 0 is the blank."""
+    return [PHONES.index(phone) + 1 for phone in sounds.phones(text)]
+
+
+def heard(encoder: AudioEncoder, head: nn.Linear, mel: torch.Tensor, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of phones [T, B, P + 1] and the steps of each clip."""
+    device = head.weight.device
+    with torch.autocast(device.type, torch.bfloat16):
+        y, valid = encoder(mel.to(device), frames.to(device))
+        logits = head(y)
+    batch, tokens, _ = logits.shape
+    logits = logits.float().view(batch, tokens * STEPS, -1).log_softmax(-1)
+    return logits.transpose(0, 1), valid.sum(1) * STEPS
+
+
+def ctc(logits: torch.Tensor, lengths: torch.Tensor, labels: list[list[int]], reduction: str = "mean") -> torch.Tensor:
+    flat = torch.tensor([i for label in labels for i in label], device=logits.device)
+    sizes = torch.tensor([len(label) for label in labels])
+    return F.ctc_loss(logits, flat, lengths.cpu(), sizes, reduction=reduction, zero_infinity=True)
+
+
+@torch.no_grad()
+def nearest(encoder, head, mel: sounds.Mel, clips: list, candidates: list[str]) -> list[int]:
+    """Which of the candidates each clip says most probably."""
+    out = []
+    labels = [ids(text) for text in candidates]
+    for clip in clips:
+        logits, lengths = heard(encoder, head, *mel.batch([clip[0].astype("float32") / 32768]))
+        count = len(candidates)
+        out.append(int(ctc(logits.expand(-1, count, -1), lengths.expand(count), labels, "none").argmin()))
+    return out
 
 
 def main() -> None:
@@ -40,80 +64,74 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=25)
-    parser.add_argument("--lr", type=float, default=1.2e-3)
-    parser.add_argument("--digits", type=float, default=0.6, help="share of the batches that are digits")
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--digits", type=float, default=0.5, help="share of the batches that are digits")
+    parser.add_argument("--masks", type=float, default=0.3, help="share of the clips with parts of the spectrum left out")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     data, mel = sounds.Sounds(args.data, args.out), sounds.Mel()
-    questions = sorted({label[0] for _, label, _ in data.questions + data.held_questions})
-    encoder, heads = AudioEncoder().to(device), Heads(len(questions)).to(device)
-    parameters = list(encoder.parameters()) + list(heads.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=args.lr, weight_decay=0.05, betas=(0.9, 0.98))
+    questions = sorted({label[0] for _, label, _ in data.held_questions})
+    spoken = [(x, text) for x, text, _ in data.phrases] + [(x, label[0]) for x, label, _ in data.questions]
+    spoken.sort(key=lambda clip: len(clip[0]))
+    encoder, head = AudioEncoder().to(device), nn.Linear(AUDIO["output_dim"], STEPS * (len(PHONES) + 1)).to(device)
+    model = nn.ModuleDict({"encoder": encoder, "head": head})
+    optimizer = Optimizer([(n, p, 1.0) for n, p in model.named_parameters()], weight_decay=0.05)
     file = args.out / "audio.pt"
     step, before = 0, 0.0
     if file.exists():
         state = torch.load(file, map_location=device, weights_only=False)
         encoder.load_state_dict(state["encoder"])
-        heads.load_state_dict(state["heads"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "head" in state:
+            head.load_state_dict(state["head"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
         step, before = state["step"], state["spent"]
+    average = Average(model)
     rng = random.Random(step)
     begun = saved = time.time()
 
     def save(spent: float) -> None:
-        state = {"encoder": encoder.state_dict(), "heads": heads.state_dict(), "optimizer": optimizer.state_dict()}
+        best = average.model
+        state = {"encoder": best["encoder"].state_dict(), "head": best["head"].state_dict(), "optimizer": optimizer.state_dict()}
         torch.save(state | {"step": step, "spent": spent}, file)
 
-    @torch.no_grad()
-    def validate() -> str:
-        encoder.eval()
-        state = rng.getstate()
-        rng.seed(5)
-        digits, asked = rng.sample(data.held_digits, 200), rng.sample(data.held_questions, min(100, len(data.held_questions)))
-        rng.setstate(state)
-        right = {"digits": [], "questions": []}
-        for i in range(0, len(digits), 50):
-            part = digits[i : i + 50]
-            said = heads.digit(pooled(encoder, mel, [c[0].astype("float32") / 32768 for c in part], device)).argmax(1).tolist()
-            right["digits"] += [a == c[1] for a, c in zip(said, part)]
-        for i in range(0, len(asked), 25):
-            part = asked[i : i + 25]
-            said = heads.question(pooled(encoder, mel, [c[0].astype("float32") / 32768 for c in part], device)).argmax(1).tolist()
-            right["questions"] += [questions[a] == c[1][0] for a, c in zip(said, part)]
-        encoder.train()
-        return " ".join(f"{k} {sum(v) / len(v):.3f}" for k, v in right.items())
+    def validate(count: int = 200) -> str:
+        best = average.model
+        chance = random.Random(5)
+        digits, asked = chance.sample(data.held_digits, count), chance.sample(data.held_questions, min(60, len(data.held_questions)))
+        said = nearest(best["encoder"], best["head"], mel, digits, facts.NUMBERS[:10])
+        right = sum(a == clip[1] for a, clip in zip(said, digits)) / len(digits)
+        said = nearest(best["encoder"], best["head"], mel, asked, questions)
+        known = sum(questions[a] == clip[1][0] for a, clip in zip(said, asked)) / len(asked)
+        return f"digits {right:.3f} questions {known:.3f}"
 
-    running: dict[str, list[float]] = {"digit": [], "question": []}
+    running: dict[str, list[float]] = {"digit": [], "phrase": []}
     while (spent := before + time.time() - begun) < args.minutes * 60:
-        lr = args.lr * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+        rate = args.lr * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
         if rng.random() < args.digits:
-            clips, kind = rng.choices(data.digits, data.digit_weights, k=64), "digit"
-            labels, head = [c[1] for c in clips], heads.digit
-        else:
-            clips, kind = rng.choices(data.questions, k=32), "question"
-            labels, head = [questions.index(c[1][0]) for c in clips], heads.question
-        y = head(pooled(encoder, mel, [sounds.augment(c[0], rng) for c in clips], device, rng))
-        loss = F.cross_entropy(y, torch.tensor(labels, device=device), label_smoothing=0.05)
-        optimizer.zero_grad(set_to_none=True)
+            kind, clips = "digit", [(x, facts.NUMBERS[d]) for x, d, _ in rng.choices(data.digits, data.digit_weights, k=48)]
+        else:  # of like length
+            first = rng.randrange(len(spoken) - 400)
+            kind, clips = "phrase", rng.sample(spoken[first : first + 400], 24)
+        logits, lengths = heard(encoder, head, *mel.batch([sounds.augment(x, rng) for x, _ in clips], rng, args.masks))
+        loss = ctc(logits, lengths, [ids(text) for _, text in clips])
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+        optimizer.step(rate)
+        average.update(model)
         running[kind].append(loss.item())
         step += 1
         if step % 50 == 0:
             print(f"step {step} {spent:.0f} s", {k: round(sum(v) / max(1, len(v)), 3) for k, v in running.items()}, flush=True)
-            running = {"digit": [], "question": []}
-        if time.time() - saved > 120:
+            running = {"digit": [], "phrase": []}
+        if time.time() - saved > 240:
             save(spent)
             print(f"step {step} {spent:.0f} s validation {validate()}", flush=True)
             saved = time.time()
     save(args.minutes * 60)
-    print(f"end step {step} validation {validate()}", flush=True)
+    print(f"end step {step} validation {validate(len(data.held_digits))}", flush=True)
 
 
 if __name__ == "__main__":

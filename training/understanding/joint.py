@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
+from optimizer import Average, Optimizer
 from understanding import facts, pictures, sounds
 from understanding.model import Thinker, audio_tokens, patchify
 
@@ -127,8 +128,7 @@ class Tasks:
 
     def sound(self, clips: list[tuple], asked: bool, held: bool = False):
         audio = [c[0].astype("float32") / 32768 if held else sounds.augment(c[0], self.rng) for c in clips]
-        masked = not held and self.rng.random() < self.masks
-        mel, frames = self.mel.batch(audio, self.rng if masked else None)
+        mel, frames = self.mel.batch(audio, None if held else self.rng, self.masks)
         turns = []
         for clip, tokens in zip(clips, audio_tokens(frames).tolist()):
             if asked:
@@ -196,9 +196,9 @@ def accuracy(model: Thinker, tasks: Tasks, conversations: list, media) -> float:
     return 1 - len(wrong) / len(conversations)
 
 
+@torch.no_grad()
 def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, float]:
     """Accuracy on wordings, speakers, voices, files and fonts that training never sees."""
-    model.eval()
     rng, out = random.Random(11), {}
     mean = lambda values: sum(values) / max(1, len(values))  # noqa: E731
     state, tasks.rng = tasks.rng, rng
@@ -227,7 +227,6 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
             scores.append(accuracy(model, tasks, *tasks.picture(x, facts.READ_QUESTIONS, [facts.read_answer(t) for t in texts], True)))
         out["word"] = mean(scores)
     tasks.rng = state
-    model.train()
     return {k: round(v, 3) for k, v in out.items()}
 
 
@@ -241,7 +240,7 @@ def main() -> None:
     parser.add_argument("--tasks", default="text,digit,spoken,photo,word")
     parser.add_argument("--shares", default="text=1.6,digit=1.5,spoken=1.2,photo=1.3,word=1.5", help="how often each task is drawn")
     parser.add_argument("--masks", type=float, default=0.5, help="share of the batches of sounds with parts of the spectrum left out")
-    parser.add_argument("--lr", type=float, default=1.2e-3)
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -271,14 +270,15 @@ def main() -> None:
             taken.append(name)
     # What was pretrained moves less.
     pretrained = tuple({"vision": "visual.", "audio": "audio_tower."}[name] for name in taken)
-    slow = [p for n, p in model.named_parameters() if n.startswith(pretrained) and "merger" not in n and ".proj" not in n]
-    kept = {id(p) for p in slow}
-    fast = [p for p in model.parameters() if p.requires_grad and id(p) not in kept]
-    optimizer = torch.optim.AdamW([{"params": fast, "scale": 1.0}, {"params": slow, "scale": 0.4}], lr=args.lr,
-                                  weight_decay=0.02, betas=(0.9, 0.98))
+    slow = {n for n, _ in model.named_parameters() if n.startswith(pretrained) and "merger" not in n and ".proj" not in n}
+    optimizer = Optimizer([(n, p, 0.4 if n in slow else 1.0) for n, p in model.named_parameters()])
     if state and "optimizer" in state and state.get("taken") == taken:
         optimizer.load_state_dict(state["optimizer"])
-    sizes = {"text": 48, "digit": 32, "spoken": 16, "photo": 32, "word": 32}
+    average = Average(model)
+    if state and "ema" in state and state.get("taken") == taken:
+        average.model.load_state_dict(state["ema"])
+        average.steps = step
+    sizes = {"text": 64, "digit": 40, "spoken": 24, "photo": 40, "word": 40}
     shares = {name: float(value) for name, value in (part.split("=") for part in args.shares.split(","))}
     wanted = args.tasks.split(",")
     weights = [shares[t] for t in wanted]
@@ -286,23 +286,20 @@ def main() -> None:
     running: dict[str, float] = {}
 
     def save() -> None:
-        made = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": before + time.time() - begun,
+        made = {"model": model.state_dict(), "ema": average.model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": before + time.time() - begun,
                 "taken": taken}
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
 
     while (spent := before + time.time() - begun) < min(args.minutes, args.until or args.minutes) * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
-        for group in optimizer.param_groups:
-            group["lr"] = lr * group["scale"]
         task = tasks.rng.choices(wanted, weights)[0]
         items, media = tasks.draw(task, sizes[task])
         logits, labels, _ = logits_of(model, prompts, tasks.rows(items), media)
         loss = F.cross_entropy(logits, labels)
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        optimizer.step(lr)
+        average.update(model)
         old = running.get(task, loss.item())
         running[task] = 0.95 * old + 0.05 * loss.item()
         step += 1
@@ -310,10 +307,10 @@ def main() -> None:
             print(f"step {step} {spent:.0f} s", {k: round(v, 3) for k, v in sorted(running.items())}, flush=True)
         if time.time() - saved > 240:
             save()
-            print(f"step {step} {spent:.0f} s validation", json.dumps(validate(model, tasks, args, 100)), flush=True)
+            print(f"step {step} {spent:.0f} s validation", json.dumps(validate(average.model, tasks, args, 100)), flush=True)
             saved = time.time()
     save()
-    print("end", step, "validation", json.dumps(validate(model, tasks, args, 600)), flush=True)
+    print("end", step, "validation", json.dumps(validate(average.model, tasks, args, 600)), flush=True)
 
 
 if __name__ == "__main__":

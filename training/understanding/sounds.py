@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.io import wavfile
-from scipy.signal import resample_poly
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import fftconvolve, resample_poly
 
 from understanding import facts
 
@@ -23,7 +25,14 @@ ESPEAK = ["en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-us+f2", "en-us+f
 # Every accent with every variant: as many different throats as there are for the digits.
 DIGIT_VOICES = FLITE + [f"{accent}+{variant}" for accent in ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-029")
                         for variant in ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5")]
+# Throats of all ages and tempers for phrases; f3 and awb stay out, they validate.
+VARIANTS = """Alex Alicia Andrea Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike Nguyen
+adam anika announcer antonio aunty belinda benjamin boris caleb croak david ed edward grandma grandpa gustave iven john
+kaukovalta klatt klatt2 klatt4 linda marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro shelby
+steph travis victor zac m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f4 f5""".split()
+ACCENTS = ["en-us", "en-gb", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-029"]
 HELD_VOICES = {"awb", "en-gb+f3"}  # kept for validation of spoken questions
+PHRASES = 6000
 
 
 def read_wav(data: bytes) -> np.ndarray:
@@ -75,8 +84,28 @@ def spoken_questions() -> list[tuple[str, str]]:
     return out
 
 
+@functools.lru_cache(maxsize=None)
+def phones(text: str) -> tuple[str, ...]:
+    """What is heard when the text is said, as flite pronounces it (ARPAbet, no pauses)."""
+    said = subprocess.run(["flite", "-voice", "rms", "-ps", "-t", text, "-o", "none"], check=True, capture_output=True, text=True)
+    return tuple(phone for phone in said.stdout.split() if phone != "pau")
+
+
+def phrase(rng: random.Random, questions: list[str]) -> str:
+    """Something to say: a question, numbers, or a few words."""
+    kind = rng.random()
+    if kind < 0.4:
+        return rng.choice(questions)
+    if kind < 0.5:
+        asked = facts.question(rng)[1]
+        return rng.choice(questions) if any(c in "+-0123456789" for c in asked) else asked
+    if kind < 0.75:
+        return " ".join(rng.choice(facts.NUMBERS[: rng.choice([10, 10, 21])]) for _ in range(rng.choice([1, 1, 1, 2, 3])))
+    return " ".join(rng.choice(facts.WORDS) for _ in range(rng.randint(1, 4)))
+
+
 class Sounds:
-    """All clips, in memory: .digits and .questions are lists of (int16 samples, label, voice)."""
+    """All clips, in memory: .digits and .questions are lists of (int16 samples, label, voice), .phrases of (int16, text, voice)."""
 
     def __init__(self, data: Path, cache: Path):
         digits, questions = self.load_digits(data, cache / "digits.pt"), self.load_questions(cache / "questions.pt")
@@ -84,6 +113,10 @@ class Sounds:
         self.held_digits = [d for d in digits if d[2] == HELD_SPEAKER]
         self.questions = [q for q in questions if q[2] not in HELD_VOICES]
         self.held_questions = [q for q in questions if q[2] in HELD_VOICES]
+        self.phrases = self.load_phrases(cache / "phrases.pt")
+        # A question is known as its answer, whoever asks it.
+        answers = dict(spoken_questions())
+        self.questions += [(x, (text, answers[text]), voice) for x, text, voice in self.phrases if text in answers]
         # Real voices are fewer than synthetic ones and worth more.
         self.digit_weights = [2.0 if d[2] not in DIGIT_VOICES else 1.0 for d in self.digits]
 
@@ -119,6 +152,23 @@ class Sounds:
         return torch.load(file, weights_only=False)
 
 
+    @staticmethod
+    def load_phrases(file: Path) -> list[tuple]:
+        if not file.exists():
+            rng = random.Random(6)
+            questions = [text for text, _ in spoken_questions()]
+            made = []
+            while len(made) < PHRASES:
+                text = phrase(rng, questions)
+                flite = rng.random() < 0.25
+                voice = rng.choice([v for v in FLITE if v not in HELD_VOICES]) if flite else f"{rng.choice(ACCENTS)}+{rng.choice(VARIANTS)}"
+                x = speak(text, voice, rng)
+                if RATE // 8 < len(x) < 6 * RATE:
+                    made.append((x, text, voice))
+            torch.save(made, file)
+        return torch.load(file, weights_only=False)
+
+
 def augment(x: np.ndarray, rng: random.Random) -> np.ndarray:
     """float32 in [-1, 1]: speed and pitch, bandwidth, room, noise, loudness, silence around."""
     y = x.astype(np.float32) / 32768
@@ -127,18 +177,21 @@ def augment(x: np.ndarray, rng: random.Random) -> np.ndarray:
     if rng.random() < 0.6:  # another microphone: brighter or duller
         tilt = rng.uniform(-0.5, 0.8)
         y = np.append(y[:1], y[1:] - tilt * y[:-1]).astype(np.float32)
+    if rng.random() < 0.3:  # cut off where it begins or ends
+        first, last = (int(RATE * rng.uniform(0, 0.05)) for _ in range(2))
+        y = y[first : len(y) - last] if len(y) > 3 * (first + last) else y
     if rng.random() < 0.5:  # telephone
         y = resample_poly(resample_poly(y, 1, 2), 2, 1).astype(np.float32)
     if rng.random() < 0.3:  # a small room
         tail = np.random.randn(2000).astype(np.float32) * np.exp(-np.arange(2000) / rng.uniform(100, 600)).astype(np.float32)
         tail[0] = rng.uniform(3, 12)
-        y = np.convolve(y, tail / np.abs(tail).max())[: len(y) + 800].astype(np.float32)
+        y = fftconvolve(y, tail / np.abs(tail).max())[: len(y) + 800].astype(np.float32)
     y = np.pad(y, (int(RATE * rng.uniform(0, 0.25)), int(RATE * rng.uniform(0, 0.3))))
     y *= rng.uniform(0.08, 0.9) / max(1e-4, float(np.abs(y).max()))
     noise = np.random.randn(len(y)).astype(np.float32)
     if rng.random() < 0.5:
         noise = np.cumsum(noise) * 0.05
-        noise -= np.convolve(noise, np.ones(200) / 200, "same")
+        noise -= uniform_filter1d(noise, 200)
     power = float((y**2).mean() / max(1e-9, (noise**2).mean())) ** 0.5
     return (y + noise.astype(np.float32) * power * 10 ** (-rng.uniform(8, 45) / 20)).clip(-1, 1).astype(np.float32)
 
@@ -159,6 +212,24 @@ class Mel:
         return (torch.maximum(log, log.max() - 8) + 4) / 4
 
     @staticmethod
+    def warped(mel: torch.Tensor, rng: random.Random) -> torch.Tensor:
+        """As another throat would say it: formants moved (Jaitly and Hinton 2013), slower or faster, another microphone."""
+        bins, frames = mel.shape
+        pitch, tempo = rng.uniform(0.88, 1.14), rng.uniform(0.8, 1.25)
+        for axis, positions in ((0, torch.arange(bins) * pitch), (1, torch.arange(int(frames * tempo)) / tempo)):
+            positions = positions.clamp(max=mel.shape[axis] - 1.001)
+            low = positions.long()
+            part = (positions - low)[:, None] if axis == 0 else positions - low
+            mel = mel.index_select(axis, low) * (1 - part) + mel.index_select(axis, low + 1) * part
+        place = torch.linspace(0, 3.14159, bins)
+        curve = sum(rng.gauss(0, 0.12) * torch.cos(k * place + rng.uniform(0, 6.28)) for k in (1, 2, 3, 5))
+        mel = mel + curve[:, None]
+        if rng.random() < 0.4:  # nothing above some frequency
+            first = rng.randint(72, 110)
+            mel[first:] = torch.minimum(mel[first:], mel.min() + rng.uniform(0, 0.3))
+        return torch.maximum(mel, mel.max() - 2)
+
+    @staticmethod
     def masked(mel: torch.Tensor, rng: random.Random) -> torch.Tensor:
         """With bands of frequencies and a stretch of time left out (SpecAugment, 1904.08779)."""
         low = mel.min()
@@ -170,9 +241,12 @@ class Mel:
         mel[:, first : first + width] = low
         return mel
 
-    def batch(self, clips: list[np.ndarray], rng: random.Random | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """[B, 128, T] padded to whole seconds, and the frames of each; masked when there is an `rng`."""
-        mels = [self.masked(self(clip), rng) if rng else self(clip) for clip in clips]
+    def batch(self, clips: list[np.ndarray], rng: random.Random | None = None, masks: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, 128, T] padded to whole seconds, and the frames of each; with an `rng` warped, and a share of them masked."""
+        mels = [self(clip) for clip in clips]
+        if rng:
+            mels = [self.warped(mel, rng) for mel in mels]
+            mels = [self.masked(mel, rng) if rng.random() < masks else mel for mel in mels]
         frames = torch.tensor([m.shape[1] for m in mels])
         longest = int((frames.max() + 99) // 100 * 100)
         return torch.stack([torch.nn.functional.pad(m, (0, longest - m.shape[1])) for m in mels]), frames

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from optimizer import Average, Optimizer
 from understanding import pictures
 from understanding.model import VisionEncoder, patchify
 
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--words", type=float, default=0.6, help="share of the batches that are words")
     parser.add_argument("--plain", type=float, default=0.9, help="share of the words in black on white at first")
     parser.add_argument("--batch", type=int, default=128)
@@ -49,35 +50,38 @@ def main() -> None:
     words = pictures.Words(args.out, held_out=False)
     held_words = pictures.Words(args.out, held_out=True, count=1200)
     encoder, heads = VisionEncoder().to(device), Heads().to(device)
-    parameters = list(encoder.parameters()) + list(heads.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=args.lr, weight_decay=0.05, betas=(0.9, 0.98))
+    optimizer = Optimizer([(n, p, 1.0) for m in (encoder, heads) for n, p in m.named_parameters()], weight_decay=0.05)
     state_file = args.out / "vision.pt"
     step, spent = 0, 0.0
     if state_file.exists():
         state = torch.load(state_file, weights_only=False)
         encoder.load_state_dict(state["encoder"])
         heads.load_state_dict(state["heads"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
         step, spent = state["step"], state["spent"]
+    average = Average(nn.ModuleList([encoder, heads]))
     budget = args.minutes * 60
     started = time.time() - spent
     saved = time.time()
 
-    def letters_of(x, letters):
+    def letters_of(encoder, heads, x, letters):
         """Loss of the letters at every place, and the share of the places with a letter that are right."""
         h, w = x.shape[2] // 8, x.shape[3] // 8
-        features, _ = encoder(patchify(x.to(device)), h, w, False)
-        logits = heads.word(features).view(-1, LETTERS)
+        with torch.autocast(device, torch.bfloat16):
+            features, _ = encoder(patchify(x.to(device)), h, w, False)
+        logits = heads.word(features.float()).view(-1, LETTERS)
         wanted = letters.to(device).flatten()
         loss = F.cross_entropy(logits, wanted)
         return loss, (logits.argmax(1) == wanted)[wanted > 0].float().mean().item()
 
     def save() -> None:
-        state = {"encoder": encoder.state_dict(), "heads": heads.state_dict(), "optimizer": optimizer.state_dict()}
+        best = average.model
+        state = {"encoder": best[0].state_dict(), "heads": best[1].state_dict(), "optimizer": optimizer.state_dict()}
         torch.save(state | {"step": step, "spent": time.time() - started}, state_file)
 
     def validate() -> str:
-        encoder.eval()
+        encoder, heads = average.model
         right = 0
         with torch.no_grad():
             for x, y in photos.validation(200):
@@ -85,30 +89,27 @@ def main() -> None:
                 right += (heads.photo(features.mean(1)).argmax(1).cpu() == y).sum().item()
             state = random.getstate()
             random.seed(5)
-            right_letters = [letters_of(*held_words.batch(100)[:2])[1] for _ in range(6)]
+            right_letters = [letters_of(encoder, heads, *held_words.batch(100)[:2])[1] for _ in range(6)]
             word = sum(right_letters) / len(right_letters)
             random.setstate(state)
-        encoder.train()
         return f"photos {right / photos.held:.3f} letters {word:.3f}"
 
     running: dict[str, list[float]] = {"photo": [], "word": []}
     while (elapsed := time.time() - started) < budget:
         progress = elapsed / budget
         lr = args.lr * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * progress))
-        for group in optimizer.param_groups:
-            group["lr"] = lr
         word = random.random() < args.words
         if word:
             # Plain words first: letters are learnt sooner, and then in all colours.
-            loss, _ = letters_of(*words.batch(args.batch, plain=max(0.2, args.plain - 1.2 * progress))[:2])
+            loss, _ = letters_of(encoder, heads, *words.batch(args.batch, plain=max(0.2, args.plain - 1.2 * progress))[:2])
         else:
             x, y = photos.batch(args.batch)
-            features, _ = encoder(patchify(x.to(device)), 8, 8, False)
-            loss = F.cross_entropy(heads.photo(features.mean(1)), y.to(device), label_smoothing=0.05)
-        optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(device, torch.bfloat16):
+                features, _ = encoder(patchify(x.to(device)), 8, 8, False)
+            loss = F.cross_entropy(heads.photo(features.float().mean(1)), y.to(device), label_smoothing=0.05)
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+        optimizer.step(lr)
+        average.update(torch.nn.ModuleList([encoder, heads]))
         running["word" if word else "photo"].append(loss.item())
         step += 1
         if step % 50 == 0:

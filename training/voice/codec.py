@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import time
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 import config
 import quantizer
 from code2wav import Code2Wav
+from optimizer import Average
 from speech_data import SpeechStore
 
 SEGMENT_FRAMES = 13
@@ -81,26 +81,12 @@ class SpectralLoss:
         return loss
 
 
-class Ema:
-    """Moving average of the weights; what is exported."""
-
-    def __init__(self, model, decay=0.999):
-        self.model, self.decay, self.steps = copy.deepcopy(model), decay, 0
-
-    @torch.no_grad()
-    def update(self, model):
-        self.steps += 1
-        keep = min(self.decay, self.steps / (self.steps + 10))
-        for mine, new in zip(self.model.parameters(), model.parameters()):
-            mine.lerp_(new, 1 - keep)
-
-
 def train_code2wav(store: SpeechStore, codes: torch.Tensor, folder: str, minutes: float, total_steps: int, device="cpu"):
     """Trains for at most `minutes`; the learning rate falls over `total_steps`. Resumes from code2wav.pt."""
     path = os.path.join(folder, "code2wav.pt")
     model = Code2Wav(config.CODE2WAV).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, betas=(0.8, 0.99), weight_decay=1e-3)
-    ema, step = Ema(model), 0
+    ema, step = Average(model, 0.999), 0
     if os.path.exists(path):
         state = torch.load(path, map_location=device)
         model.load_state_dict(state["model"])

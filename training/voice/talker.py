@@ -26,6 +26,8 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(self.heads * self.dim, d, bias=False)
         self.q_norm = RmsNorm(self.dim, c["rms_norm_eps"])
         self.k_norm = RmsNorm(self.dim, c["rms_norm_eps"])
+        self.guide = None  # for training: [B, T, T], where head 0 is to look
+        self.strayed = None
 
     def forward(self, x, rope, cache=None):
         b, t, _ = x.shape
@@ -36,10 +38,21 @@ class Attention(nn.Module):
             if cache:
                 k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
             cache[:] = [k, v]
+        if self.guide is not None:
+            self.strayed = self.stray(q[:, 0], k[:, 0])
         repeat = self.heads // self.kv_heads
         k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
         y = F.scaled_dot_product_attention(q, k, v, is_causal=t == k.shape[2] and t > 1)
         return self.o_proj(y.transpose(1, 2).reshape(b, t, -1))
+
+    def stray(self, q, k):
+        """Mean -log of the share of head 0's attention that falls where `guide` has ones, over the rows that have any."""
+        scores = (q.float() @ k.float().transpose(1, 2)) * self.dim**-0.5
+        t = scores.shape[1]
+        scores = scores.masked_fill(torch.ones(t, t, dtype=torch.bool, device=q.device).triu(1), -1e9)
+        guided = self.guide.any(2)
+        wanted = scores.masked_fill(~self.guide, -1e9).logsumexp(2)
+        return (scores.logsumexp(2) - wanted)[guided].mean()
 
 
 class Router(nn.Module):

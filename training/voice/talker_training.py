@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 
 import config
+from optimizer import Average, Optimizer
 from talker import Talker
 
 MEDIA = -1  # a row of the hidden projection: constant, whatever was seen or heard
 NONE = -2
 PREFIX_ROWS = 9
+GUIDED_LAYERS = (1, 2)  # of the talker, whose head 0 learns to look at the word being spoken (cf. 1710.08969)
 
 
 class Text:
@@ -70,13 +72,21 @@ def random_user_part(text: Text, questions: list[list[int]], r: random.Random) -
 
 
 def batch_tensors(items, text: Text, questions, r: random.Random):
-    """Right-padded rows: text ids [B, L], codes [B, L, G] (-1 where none), targets [B, L] (-100 where none), prefix length."""
+    """Right-padded rows: text ids [B, L], codes [B, L, G] (-1 where none), targets [B, L] (-100 where none), prefix length,
+    and a guide [B, L, L]: which rows hold the word that the frame predicted at a row belongs to."""
     groups = config.CODE_GROUPS
     built = []
-    for tokens, codes in items:
+    for tokens, codes, words in items:
         prompt = text.prompt_rows(random_user_part(text, questions, r), tokens[0])
         built.append((len(prompt), prompt + text.later_rows(tokens, len(codes)), codes))
     length = max(len(rows) for _, rows, _ in built)
+    guide = torch.zeros(len(built), length, length, dtype=torch.bool)
+    for i, ((prefix, _, _), (_, _, words)) in enumerate(zip(built, items)):
+        begun = 0
+        for first, last, end in words:
+            for frame in range(begun, end):
+                guide[i, prefix - 1 + frame, prefix - 1 + first : prefix - 1 + min(last, frame + 1)] = True
+            begun = end
     ids = torch.full((len(built), length), NONE)
     codes_in = torch.full((len(built), length, groups), -1)
     target = torch.full((len(built), length), -100)
@@ -85,7 +95,7 @@ def batch_tensors(items, text: Text, questions, r: random.Random):
         codes_in[i, prefix : len(rows)] = codes
         target[i, prefix - 1 : len(rows) - 1] = codes[:, 0]
         target[i, len(rows) - 1] = config.CODEBOOK_SIZE  # stands for codec_eos
-    return ids, codes_in, target, [b[0] for b in built]
+    return ids, codes_in, target, [b[0] for b in built], guide
 
 
 def input_rows(model: Talker, text: Text, ids, codes_in, prefixes, corrupt: float = 0.0):
@@ -119,8 +129,14 @@ def head_weight(model: Talker):
 
 
 def batch_loss(model: Talker, text: Text, batch, predictor_frames: int, corrupt: float):
-    ids, codes_in, target, prefixes = batch
+    ids, codes_in, target, prefixes, guide = batch
+    guided = [model.model.layers[i].self_attn for i in GUIDED_LAYERS]
+    for attention in guided:
+        attention.guide = guide
     hidden = model.model(input_rows(model, text, ids, codes_in, prefixes, corrupt))
+    strayed = sum(attention.strayed for attention in guided) / len(guided)
+    for attention in guided:
+        attention.guide = None
     wanted = target >= 0
     picked, labels = hidden[wanted], target[wanted]
     logits = picked @ head_weight(model).T
@@ -134,23 +150,29 @@ def batch_loss(model: Talker, text: Text, batch, predictor_frames: int, corrupt:
     later = model.code_predictor.loss(picked[frames], model.model.codec_embedding(chosen[:, 0]), chosen)
     balance = sum(layer.mlp.balance for layer in model.model.layers) if model.training else torch.zeros(())
     accuracy = (logits.argmax(1) == labels).float().mean()
-    return first, later, balance, accuracy
+    return first, later, balance, accuracy, strayed
 
 
 def make_examples(items: list[dict], codes: torch.Tensor, text: Text):
-    return [(text.encode(i["text"]), codes[i["start"] : i["start"] + i["frames"]].long()) for i in items]
+    """(token ids, codes [frames, groups], words as (first token, end, end in frames)) of each utterance."""
+    out = []
+    for i in items:
+        encoded = text.tokenizer.encode(i["text"], add_special_tokens=False)
+        # A token's offsets may begin with the space before it.
+        starts = [sum(end <= a for _, end in encoded.offsets) for a, _, _ in i["words"]]
+        ends = starts[1:] + [len(encoded.ids)]
+        words = [(a, b, end) for a, b, (_, _, end) in zip(starts, ends, i["words"])]
+        out.append((encoded.ids, codes[i["start"] : i["start"] + i["frames"]].long(), words))
+    return out
 
 
 def train_talker(examples, weights, held_out, questions, text: Text, folder: str, minutes: float, total_minutes: float,
-                 device="cpu", rows_per_batch=520, peak_rate=1e-3):
+                 device="cpu", rows_per_batch=640, peak_rate=2e-3):
     """Trains for `minutes`; the learning rate falls over `total_minutes` of training in all. Resumes from talker.pt."""
-    from codec import Ema
-
     path = os.path.join(folder, "talker.pt")
     model = Talker(config.TALKER).to(device)
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, peak_rate, betas=(0.9, 0.95), weight_decay=0.02, fused=True)
-    ema, step, spent = Ema(model, 0.998), 0, 0.0
+    optimizer = Optimizer([(n, p, 1.0) for n, p in model.named_parameters()], betas=(0.9, 0.95))
+    ema, step, spent = Average(model), 0, 0.0
     if os.path.exists(path):
         state = torch.load(path, map_location=device)
         model.load_state_dict(state["model"])
@@ -179,7 +201,7 @@ def train_talker(examples, weights, held_out, questions, text: Text, folder: str
             sums = []
             for k in range(0, min(len(held_out), 96), 16):
                 batch = batch_tensors(held_out[k : k + 16], text, questions, random.Random(k))
-                first, later, _, accuracy = batch_loss(ema.model, text, [b.to(device) if torch.is_tensor(b) else b for b in batch], 0, 0.0)
+                first, later, _, accuracy, _ = batch_loss(ema.model, text, [b.to(device) if torch.is_tensor(b) else b for b in batch], 0, 0.0)
                 sums.append([first.item(), accuracy.item()] + [x.item() for x in later])
         print("  held out: first %.3f accuracy %.3f later %s" % (*np.mean(sums, 0)[:2], np.mean(sums, 0)[2:].round(2)), flush=True)
 
@@ -204,23 +226,20 @@ def train_talker(examples, weights, held_out, questions, text: Text, folder: str
         if time.time() - began > minutes * 60 or done >= 1:
             break
         rate = peak_rate * min(1, (step + 1) / 150) * (0.04 + 0.96 * 0.5 * (1 + math.cos(math.pi * done)))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         model.train()
         batch = batch_tensors([examples[i] for i in part], text, questions, r)
         batch = [b.to(device) if torch.is_tensor(b) else b for b in batch]
-        first, later, balance, accuracy = batch_loss(model, text, batch, 200, r.random() * 0.25)
-        loss = first + 2 * sum(later) / len(later) + 0.01 * balance
-        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device, torch.bfloat16):
+            first, later, balance, accuracy, strayed = batch_loss(model, text, batch, 240, r.random() * 0.25)
+        loss = first + 2 * sum(later) / len(later) + 0.01 * balance + 0.3 * strayed
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trainable, 1.0)
-        optimizer.step()
+        optimizer.step(rate)
         ema.update(model)
         step += 1
-        running.append([first.item(), accuracy.item(), sum(x.item() for x in later) / len(later), len(part)])
+        running.append([first.item(), accuracy.item(), sum(x.item() for x in later) / len(later), strayed.item(), len(part)])
         if time.time() - shown > 30:
             m = np.mean(running, 0)
-            print(f"talker step {step} first {m[0]:.3f} accuracy {m[1]:.3f} later {m[2]:.3f} batch {m[3]:.1f} "
+            print(f"talker step {step} first {m[0]:.3f} accuracy {m[1]:.3f} later {m[2]:.3f} strayed {m[3]:.3f} batch {m[4]:.1f} "
                   f"{len(running) / (time.time() - shown):.2f} steps/s {minutes_in_all():.1f} min", flush=True)
             shown, running = time.time(), []
             save()

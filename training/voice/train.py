@@ -12,19 +12,22 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import sys
 from collections import Counter
 
 import torch
 
-import codec
-import config
-from code2wav import Code2Wav
-from export import export
-from speech_data import SpeechStore
-from talker import Talker
-from talker_training import Text, load_ready, make_examples, train_talker
-from texts import made_sentences, word_sentences
-from verify import verify
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # optimizer.py
+
+import codec  # noqa: E402
+import config  # noqa: E402
+from code2wav import Code2Wav  # noqa: E402
+from export import export  # noqa: E402
+from speech_data import SpeechStore  # noqa: E402
+from talker import Talker  # noqa: E402
+from talker_training import Text, load_ready, make_examples, train_talker  # noqa: E402
+from texts import made_sentences, word_sentences  # noqa: E402
+from verify import verify  # noqa: E402
 
 MADE = 3000
 HELD_OUT = 60
@@ -93,7 +96,7 @@ def main():
         number = Counter(i["kind"] for i in used)
         weights = [shares[i["kind"]] / number[i["kind"]] for i in used]
         held = make_examples([i for i in items if i["kind"].endswith("held")], codes, text)
-        questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [t for t, _ in trained]
+        questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [t for t, _, _ in trained]
         minutes = a.minutes * (0.55 if both else 1)
         train_talker(trained, weights, held, questions, text, a.out, minutes, a.talker_minutes or minutes, a.device)
         text.table = text.table.cpu()
