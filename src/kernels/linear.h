@@ -4,7 +4,7 @@
 
 namespace calliope::kernels {
 
-/// A dense layer's weights as the checkpoint holds them: weight [out, in] of F32, F16 or BF16; bias [out] or null.
+/// A dense layer's weights as the checkpoint holds them: weight [out, in] of any is_float type; bias [out] or null.
 struct LinearWeight {
   tensor::View weight;
   tensor::View bias;

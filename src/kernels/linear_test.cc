@@ -77,6 +77,29 @@ TEST(Linear, EveryTailAgreesWithTheReference) {
   set_isa(Isa::avx2);
 }
 
+TEST(Linear, QuantisedWeightsAgreeWithTheirDequantisedTwin) {
+  std::mt19937 random(3);
+  for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k}) {
+    const int64_t in = 2 * tensor::block_elements(type), out = 9;
+    std::vector<std::byte> bytes(tensor::bytes_of(type, out * in));
+    for (auto& byte : bytes) byte = static_cast<std::byte>(random() & 0x3b);  // no infinite f16
+    const LinearWeight w{{type, {out, in}, bytes.data()}, {}};
+    const Tensor x = random_rows(3, in, random);
+    Tensor y({3, out}), expected({3, out}), twin({out, in});
+    linear(x.rows(), w, y.rows());
+    w.weight.to_f32(twin.span());
+    linear_reference(x.rows(), {twin.view(), {}}, expected.rows());
+    for (int64_t t = 0; t < 3; ++t) {
+      for (int64_t o = 0; o < out; ++o) {
+        double magnitude = 0;
+        for (int64_t i = 0; i < in; ++i) magnitude += std::abs(double(x.rows().row(t)[i]) * twin.rows().row(o)[i]);
+        const double bound = (double(in) / 8 + 5) * 0x1p-24 * magnitude;
+        ASSERT_NEAR(y.rows().row(t)[o], expected.rows().row(t)[o], bound) << name_of(type);
+      }
+    }
+  }
+}
+
 TEST(Linear, ABatchEqualsItsRowsBitForBitWithAnyThreads) {
   std::mt19937 random(2);
   const Weights w(DType::bf16, 301, 517, random);

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "tensor/quant_blocks.h"
+
 namespace calliope::tensor {
 
 Shape::Shape(std::initializer_list<int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
@@ -41,12 +43,45 @@ float f16_to_f32(uint16_t bits) {
   return sign ? -value : value;
 }
 
+uint16_t f32_to_f16(float value) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, value), magnitude = bits & 0x7fffffff;
+  const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
+  if (magnitude > 0x7f800000) return sign | 0x7e00;                    // NaN
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;                   // 65520 and more round to infinity
+  if (magnitude < 0x38800000) {                                        // below the smallest normal: multiples of 2^-24
+    // Adding 0.5 makes the last bit of the sum 2^-24, so that the addition rounds.
+    const float shifted = __builtin_bit_cast(float, magnitude) + 0.5f;
+    return sign | static_cast<uint16_t>(__builtin_bit_cast(uint32_t, shifted) - 0x3f000000);
+  }
+  const uint32_t rounded = magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1);
+  return sign | static_cast<uint16_t>(rounded >> 13);
+}
+
+uint16_t f32_to_bf16(float value) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, value);
+  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);  // NaN stays NaN
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+View View::slice(int64_t begin, int64_t count) const {
+  CHECK(shape.rank() >= 1 && begin >= 0 && count >= 0 && begin + count <= shape[0]);
+  CHECK(shape.rank() >= 2 || !is_quantized(dtype));
+  std::array<int64_t, Shape::kMaxRank> dims{};
+  for (int axis = 0; axis < shape.rank(); ++axis) dims[static_cast<size_t>(axis)] = shape[axis];
+  dims[0] = begin;
+  const std::span<const int64_t> part(dims.data(), static_cast<size_t>(shape.rank()));
+  const size_t offset = bytes_of(dtype, Shape(part).elements());
+  dims[0] = count;
+  return {dtype, Shape(part), data + offset};
+}
+
 View View::row(int64_t i) const {
   CHECK(shape.rank() >= 1 && i >= 0 && i < shape[0]);
+  CHECK(shape.rank() >= 2 || !is_quantized(dtype));
   std::array<int64_t, Shape::kMaxRank> dims{};
   for (int axis = 1; axis < shape.rank(); ++axis) dims[static_cast<size_t>(axis - 1)] = shape[axis];
   Shape inner(std::span<const int64_t>(dims.data(), static_cast<size_t>(shape.rank() - 1)));
-  return {dtype, inner, data + static_cast<size_t>(i * inner.elements()) * size_of(dtype)};
+  return {dtype, inner, data + bytes_of(dtype, i * inner.elements())};
 }
 
 View View::reshaped(Shape other) const {
@@ -66,7 +101,7 @@ float View::at(int64_t i) const {
       std::memcpy(&bits, data + i * 2, 2);
       return dtype == DType::f16 ? f16_to_f32(bits) : bf16_to_f32(bits);
     }
-    default: CHECK(!"a float type"); return 0;
+    default: CHECK(is_quantized(dtype)); return dequantize_at(dtype, data, i);
   }
 }
 
@@ -83,7 +118,7 @@ void View::to_f32(std::span<float> out) const {
     case DType::f32: std::memcpy(out.data(), data, out.size_bytes()); break;
     case DType::f16: halves(f16_to_f32); break;
     case DType::bf16: halves(bf16_to_f32); break;
-    default: CHECK(!"a float type");
+    default: CHECK(is_quantized(dtype)); dequantize(dtype, data, out);
   }
 }
 

@@ -50,19 +50,22 @@ struct BasicRows {
 using Rows = BasicRows<float>;
 using ConstRows = BasicRows<const float>;
 
-/// Contiguous weight that someone else owns (usually a memory-mapped file), of any element type. Null when !data.
+/// Contiguous weight that someone else owns (usually a memory-mapped file), of any element type. Null when !data. The
+/// last axis of a quantised weight is a whole number of blocks.
 struct View {
   DType dtype = DType::f32;
   Shape shape;
   const std::byte* data = nullptr;
 
   explicit operator bool() const { return data != nullptr; }
-  size_t bytes() const { return static_cast<size_t>(shape.elements()) * size_of(dtype); }
-  /// Row i along the outermost axis.
+  size_t bytes() const { return bytes_of(dtype, shape.elements()); }
+  /// Row i along the outermost axis; of a quantised weight of rank 2 or more.
   View row(int64_t i) const;
+  /// Rows [begin, begin + count) along the outermost axis.
+  View slice(int64_t begin, int64_t count) const;
   /// The same bytes under another shape of as many elements.
   View reshaped(Shape other) const;
-  /// Element i, converted to f32 (f32, f16, bf16 only).
+  /// Element i, converted to f32 (is_float types only).
   float at(int64_t i) const;
   /// Copies and converts all elements to f32.
   void to_f32(std::span<float> out) const;
@@ -103,6 +106,10 @@ class Tensor {
 
 /// f16 bits to f32.
 float f16_to_f32(uint16_t bits);
+/// f32 to f16 bits, to the nearest, ties to even; too large becomes infinite.
+uint16_t f32_to_f16(float value);
+/// f32 to bf16 bits, to the nearest, ties to even.
+uint16_t f32_to_bf16(float value);
 /// bf16 bits to f32.
 inline float bf16_to_f32(uint16_t bits) { return __builtin_bit_cast(float, uint32_t(bits) << 16); }
 
