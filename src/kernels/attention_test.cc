@@ -75,7 +75,7 @@ TEST(Attention, EveryHeadSizeAndMaskAgreesWithTheDefinition) {
       }
     }
   }
-  set_isa(Isa::avx2);
+  set_isa(best_isa());
 }
 
 TEST(Attention, ManyQueriesEqualEachAloneBitForBitWithAnyThreads) {

@@ -58,7 +58,7 @@ TEST(Conv, EveryTailAgreesWithThePlainLoop) {
       }
     }
   }
-  set_isa(Isa::avx2);
+  set_isa(best_isa());
 }
 
 TEST(Conv, ManyWindowsEqualEachAloneBitForBitWithAnyThreads) {

@@ -49,7 +49,7 @@ TEST(Elementwise, ActivationsAreRightToAFewUlpAtEveryTail) {
       }
     }
   }
-  set_isa(Isa::avx2);
+  set_isa(best_isa());
 }
 
 TEST(Elementwise, ExtremesAndNotANumber) {
@@ -66,7 +66,7 @@ TEST(Elementwise, ExtremesAndNotANumber) {
       EXPECT_TRUE(std::isnan(x.data()[3])) << c.name << name_of(isa);
     }
   }
-  set_isa(Isa::avx2);
+  set_isa(best_isa());
 }
 
 TEST(Elementwise, AddAndGatedSiluAtEveryTail) {
@@ -86,7 +86,7 @@ TEST(Elementwise, AddAndGatedSiluAtEveryTail) {
       }
     }
   }
-  set_isa(Isa::avx2);
+  set_isa(best_isa());
 }
 
 TEST(Elementwise, SoftmaxSumsToOneAndKeepsRatios) {
@@ -104,7 +104,7 @@ TEST(Elementwise, SoftmaxSumsToOneAndKeepsRatios) {
       }
     }
   }
-  set_isa(Isa::avx2);
+  set_isa(best_isa());
 }
 
 }  // namespace

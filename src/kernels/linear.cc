@@ -1,24 +1,32 @@
 #include "kernels/linear.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/isa.h"
 #include "kernels/linear_internal.h"
+#include "kernels/packed_internal.h"
 
 namespace calliope::kernels {
 namespace {
 
 void check_shapes(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y) {
   CHECK(w.weight.shape.rank() == 2 && x.cols == w.in() && y.cols == w.out() && x.rows == y.rows);
+  CHECK(!w.packed || (w.packed->in() == w.in() && w.packed->out() == w.out()));
   CHECK(!w.bias || w.bias.shape.elements() == w.out());
 }
 
-}  // namespace
+void add_bias(const tensor::View& bias, tensor::Rows y, int64_t first, int64_t last) {
+  if (!bias) return;
+  for (int64_t o = first; o < last; ++o) {
+    const float value = bias.at(o);
+    for (int64_t t = 0; t < y.rows; ++t) y.row(t)[o] += value;
+  }
+}
 
-void linear(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y) {
-  check_shapes(x, w, y);
-  const auto slice = active_isa() == Isa::avx2 ? detail::linear_slice_avx2 : detail::linear_slice_plain;
+void linear_unpacked(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y) {
+  const auto slice = active_isa() == Isa::plain ? detail::linear_slice_plain : detail::linear_slice_avx2;
   // At least 64k multiply-adds a piece, else waking a thread costs more than it saves.
   const int64_t per_feature = std::max<int64_t>(1, x.rows * x.cols);
   const int64_t grain = std::max<int64_t>(8, (65536 / per_feature + 7) / 8 * 8);
@@ -26,12 +34,121 @@ void linear(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y) {
     const int64_t first = begin * 8;
     const int64_t last = std::min(end * 8, w.out());
     slice(x, w.weight, y, first, last);
-    if (!w.bias) return;
-    for (int64_t o = first; o < last; ++o) {
-      const float bias = w.bias.at(o);
-      for (int64_t t = 0; t < y.rows; ++t) y.row(t)[o] += bias;
+    add_bias(w.bias, y, first, last);
+  });
+}
+
+// Quantised rows of one x for weights of one kind, in tiles of nearly equal length.
+struct Rounded {
+  tensor::ConstRows x;
+  tensor::DType type;
+  size_t at = 0;  // words into the scratch
+  int64_t tiles() const { return (x.rows + detail::kTileTokens - 1) / detail::kTileTokens; }
+  int64_t first(int64_t tile) const { return x.rows * tile / tiles(); }
+  size_t words(int64_t rows) const { return static_cast<size_t>(rows * x.cols / PackedLinear::kBlock * detail::kTileWords); }
+  bool serves(const LinearTask& task) const {
+    return x.data == task.x.data && x.rows == task.x.rows && x.stride == task.x.stride && x.cols == task.x.cols &&
+           (type == task.w->packed->type() || detail::offset_of(type) + detail::offset_of(task.w->packed->type()) == 0);
+  }
+};
+
+// Panels of one packed task.
+struct Panels {
+  const LinearTask* task;
+  size_t rounded;
+  int64_t begin;  // of all tasks' panels
+};
+
+// Tokens whose blocks stay in the second-level cache while panels pass by, and blocks of a panel that stay in the first.
+constexpr int64_t kRowsAtOnce = 512, kBlocksAtOnce = 16;
+
+void multiply_panels(const Panels& panels, const Rounded& rounded, const int32_t* scratch, int64_t begin, int64_t end) {
+  const auto multiply = choose(detail::kPackedPlain, detail::kPackedAvx2, detail::kPackedAvx512).multiply;
+  const PackedLinear& w = *panels.task->w->packed;
+  const tensor::Rows y = panels.task->y;
+  const int64_t tiles = rounded.tiles(), tiles_at_once = kRowsAtOnce / detail::kTileTokens;
+  const auto run = [&](int64_t panel, int64_t tile, int64_t first_block, int64_t last_block) {
+    const int64_t row = rounded.first(tile), rows = rounded.first(tile + 1) - row;
+    multiply({w, panel, first_block, last_block, scratch + rounded.at + rounded.words(row), rows, y.slice(row, rows)});
+  };
+  for (int64_t first_tile = 0; first_tile < tiles; first_tile += tiles_at_once) {
+    const int64_t last_tile = std::min(tiles, first_tile + tiles_at_once);
+    // A single tile reads the panels once, straight through.
+    const int64_t step = last_tile - first_tile == 1 ? w.blocks() : kBlocksAtOnce;
+    for (int64_t block = 0; block < w.blocks(); block += step) {
+      for (int64_t panel = begin; panel < end; ++panel) {
+        for (int64_t tile = first_tile; tile < last_tile; ++tile) run(panel, tile, block, std::min(block + step, w.blocks()));
+      }
+    }
+  }
+  add_bias(panels.task->w->bias, y, begin * PackedLinear::kPanel, std::min(end * PackedLinear::kPanel, w.out()));
+}
+
+struct Scratch {
+  tensor::Tensor words;  // i32 in the place of f32
+  std::vector<Rounded> rounded;
+  std::vector<Panels> panels;
+};
+
+void round_activations(const Rounded& rounded, int32_t* scratch) {
+  const auto quantize = choose(detail::kPackedPlain, detail::kPackedAvx2, detail::kPackedAvx512).quantize;
+  parallel_for(rounded.tiles(), std::max<int64_t>(1, 65536 / (detail::kTileTokens * rounded.x.cols)), [&](int64_t begin, int64_t end) {
+    for (int64_t tile = begin; tile < end; ++tile) {
+      const int64_t row = rounded.first(tile);
+      quantize(rounded.x.slice(row, rounded.first(tile + 1) - row), rounded.type, scratch + rounded.at + rounded.words(row));
     }
   });
+}
+
+void linear_packed(std::span<const LinearTask> tasks) {
+  thread_local Scratch scratch;
+  scratch.rounded.clear();
+  scratch.panels.clear();
+  size_t words = 0;
+  int64_t count = 0, work = 0;
+  for (const LinearTask& task : tasks) {
+    if (!task.w->packed || task.x.rows == 0) continue;
+    const auto same = std::ranges::find_if(scratch.rounded, [&](const Rounded& r) { return r.serves(task); });
+    scratch.panels.push_back({&task, static_cast<size_t>(same - scratch.rounded.begin()), count});
+    if (same == scratch.rounded.end()) {
+      scratch.rounded.push_back({task.x, task.w->packed->type(), words});
+      words += scratch.rounded.back().words(task.x.rows);
+    }
+    count += task.w->packed->panels();
+    work += task.w->packed->panels() * PackedLinear::kPanel * task.x.cols * task.x.rows;
+  }
+  if (count == 0) return;
+  scratch.words.resize({static_cast<int64_t>(words)});
+  auto* base = reinterpret_cast<int32_t*>(scratch.words.data());
+  for (const Rounded& rounded : scratch.rounded) round_activations(rounded, base);
+  // At least a quarter of a million multiply-adds a piece, else waking a thread costs more than it saves.
+  const int64_t grain = std::max<int64_t>(1, 262144 * count / work);
+  const Scratch& shared = scratch;
+  parallel_for(count, grain, [&shared, base, count](int64_t begin, int64_t end) {
+    for (size_t i = 0; i < shared.panels.size(); ++i) {
+      const Panels& panels = shared.panels[i];
+      const int64_t last = i + 1 < shared.panels.size() ? shared.panels[i + 1].begin : count;
+      const int64_t from = std::max(begin, panels.begin), to = std::min(end, last);
+      if (from < to) multiply_panels(panels, shared.rounded[panels.rounded], base, from - panels.begin, to - panels.begin);
+    }
+  });
+}
+
+}  // namespace
+
+void linear(std::span<const LinearTask> tasks) {
+  bool packed = false;
+  for (const LinearTask& task : tasks) {
+    check_shapes(task.x, *task.w, task.y);
+    if (!task.w->packed) linear_unpacked(task.x, *task.w, task.y);
+    packed = packed || task.w->packed;
+  }
+  if (packed) linear_packed(tasks);
+}
+
+void linear(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y) {
+  const LinearTask task{x, &w, y};
+  linear({&task, 1});
 }
 
 void linear_reference(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y) {

@@ -74,7 +74,7 @@ TEST(Linear, EveryTailAgreesWithTheReference) {
       }
     }
   }
-  set_isa(Isa::avx2);
+  set_isa(best_isa());
 }
 
 TEST(Linear, QuantisedWeightsAgreeWithTheirDequantisedTwin) {

@@ -37,7 +37,7 @@ TEST(SnakeBeta, AgreesWithDoubleToAMillionthAtEveryTail) {
       }
     }
   }
-  set_isa(Isa::avx2);
+  set_isa(best_isa());
 }
 
 TEST(SnakeBeta, NotANumberStaysOne) {

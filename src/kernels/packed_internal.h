@@ -1,0 +1,90 @@
+#pragma once
+
+#include "kernels/packed_linear.h"
+
+namespace calliope::kernels::detail {
+
+// A panel of 16 output features, every part of it a whole number of 64-byte lines; b counts blocks of 32 inputs.
+//   Q8_0  scales f16 [blocks, 16], then quants [blocks, 8, 16, 4]: byte 4 r + c of step s is feature r's weight of input
+//         32 b + 4 s + c, plus 128
+//   Q4_0  scales f16 [blocks, 16], then nibbles [blocks, 4, 16, 4]: byte 4 r + c of pair s holds feature r's weights of
+//         inputs 32 b + 4 s + c (low) and 32 b + 16 + 4 s + c (high), plus 8
+//   Q4_K  for each 256 inputs: d f16 [16], dmin f16 [16], scales u8 [8, 16], mins u8 [8, 16], nibbles [8, 4, 16, 4]
+//   Q5_K  as Q4_K with quants [8, 8, 16, 4] of 0..31
+//   Q6_K  for each 256 inputs: d f16 [16], 32 bytes of nothing, scales i8 [8, 2, 16], quants [8, 8, 16, 4] of 0..63
+constexpr size_t kHeaderBytes = 64 + 256;  ///< of a K type's 256 inputs
+
+constexpr bool is_k_type(tensor::DType type) {
+  return type == tensor::DType::q4_k || type == tensor::DType::q5_k || type == tensor::DType::q6_k;
+}
+
+/// Bytes of 16 features' quants of one block.
+constexpr size_t quant_bytes(tensor::DType type) {
+  return type == tensor::DType::q4_0 || type == tensor::DType::q4_k ? 256 : 512;
+}
+
+/// What is added to a weight so that it is stored without a sign.
+constexpr int32_t offset_of(tensor::DType type) {
+  return type == tensor::DType::q8_0 ? 128 : type == tensor::DType::q4_0 ? 8 : type == tensor::DType::q6_k ? 32 : 0;
+}
+
+/// Where a block's parts lie in a panel.
+struct PanelLayout {
+  tensor::DType type;
+  size_t scale_bytes;  ///< in front of the quants: Q8_0 and Q4_0 only
+  constexpr PanelLayout(tensor::DType type, int64_t blocks)
+      : type(type), scale_bytes((static_cast<size_t>(blocks) * 32 + 63) / 64 * 64) {}
+  constexpr size_t group_bytes() const { return kHeaderBytes + 8 * quant_bytes(type); }
+  constexpr size_t quants(int64_t block) const {
+    const auto b = static_cast<size_t>(block);
+    if (is_k_type(type)) return b / 8 * group_bytes() + kHeaderBytes + b % 8 * quant_bytes(type);
+    return scale_bytes + b * quant_bytes(type);
+  }
+  /// The f16 scales of 16 features.
+  constexpr size_t scales(int64_t block) const {
+    const auto b = static_cast<size_t>(block);
+    return is_k_type(type) ? b / 8 * group_bytes() : b * 32;
+  }
+  /// K types: the 8-bit scales of the block; Q4_K's and Q5_K's mins come 128 bytes later.
+  constexpr size_t small_scales(int64_t block) const {
+    const auto b = static_cast<size_t>(block);
+    return b / 8 * group_bytes() + 64 + b % 8 * (type == tensor::DType::q6_k ? 32 : 16);
+  }
+};
+
+// Activations are quantised row by row in blocks of 32: x ~ scale * q, scale = max |x| / 127, q rounded to nearest even.
+// A tile holds up to kTileTokens rows; for each block, with n rows:
+//   i32 [8, n]  four quants each: byte c of step s is input 4 s + c
+//   f32 [n]     scale; NaN where an input was not finite
+//   i32 [n]     what the sum of products starts from: - offset_of(type) * sum of the quants (Q6_K: of the first half)
+//   i32 [n]     Q6_K: the same for the second half. Q4_K, Q5_K: the bits of the f32 - scale * sum of the quants
+constexpr int64_t kTileTokens = 8;
+constexpr int64_t kTileWords = 11;
+
+/// Rows [first, first + n) of x as one tile.
+using QuantizeTile = void (*)(tensor::ConstRows x, tensor::DType type, int32_t* tile);
+
+/// A part of a layer's product: one panel, one tile, blocks [begin, end).
+struct PanelCall {
+  const PackedLinear& w;
+  int64_t panel;
+  int64_t begin, end;   ///< blocks; begin > 0 adds to what y holds. K types: begin is a multiple of 8
+  const int32_t* tile;  ///< at block 0
+  int64_t tokens;
+  tensor::Rows y;       ///< `tokens` rows of the layer's out() columns
+};
+
+/// Every y is fma(f32(integer sum), weight scale * activation scale, y) block by block in rising order, one more
+/// fma(min, - scale * sum, y) for Q4_K and Q5_K, and one for each half of a block of Q6_K: one order and one rounding for
+/// every instruction set, batch and number of threads.
+using MultiplyPanel = void (*)(const PanelCall& call);
+
+struct PackedKernels {
+  QuantizeTile quantize;
+  MultiplyPanel multiply;
+};
+extern const PackedKernels kPackedPlain;
+extern const PackedKernels kPackedAvx2;
+extern const PackedKernels kPackedAvx512;
+
+}  // namespace calliope::kernels::detail

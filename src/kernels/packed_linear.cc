@@ -1,0 +1,167 @@
+#include "kernels/packed_linear.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include "base/thread_pool.h"
+#include "kernels/packed_internal.h"
+#include "tensor/quant_blocks.h"
+
+namespace calliope::kernels {
+namespace {
+
+using tensor::DType;
+
+constexpr int64_t kPanel = PackedLinear::kPanel;
+
+// One output feature's 32 quants of a block, as they are stored.
+struct Quants {
+  uint8_t q[32];
+};
+
+void store_steps(std::byte* to, int64_t feature, const Quants& quants) {
+  for (int64_t step = 0; step < 8; ++step) std::memcpy(to + 64 * step + 4 * feature, quants.q + 4 * step, 4);
+}
+
+void store_nibbles(std::byte* to, int64_t feature, const Quants& quants) {
+  uint8_t bytes[16];
+  for (int i = 0; i < 16; ++i) bytes[i] = static_cast<uint8_t>(quants.q[i] | quants.q[16 + i] << 4);
+  for (int64_t pair = 0; pair < 4; ++pair) std::memcpy(to + 64 * pair + 4 * feature, bytes + 4 * pair, 4);
+}
+
+void store_half(std::byte* to, int64_t feature, uint16_t bits) { std::memcpy(to + 2 * feature, &bits, 2); }
+
+void pack_q8_0(const tensor::BlockQ8_0& block, int64_t b, const detail::PanelLayout& layout, std::byte* panel,
+               int64_t feature) {
+  Quants quants;
+  for (int i = 0; i < 32; ++i) quants.q[i] = static_cast<uint8_t>(block.qs[i] + 128);
+  store_half(panel + layout.scales(b), feature, block.d);
+  store_steps(panel + layout.quants(b), feature, quants);
+}
+
+void pack_q4_0(const tensor::BlockQ4_0& block, int64_t b, const detail::PanelLayout& layout, std::byte* panel,
+               int64_t feature) {
+  Quants quants;
+  for (int i = 0; i < 16; ++i) {
+    quants.q[i] = block.qs[i] & 15;
+    quants.q[16 + i] = block.qs[i] >> 4;
+  }
+  store_half(panel + layout.scales(b), feature, block.d);
+  store_nibbles(panel + layout.quants(b), feature, quants);
+}
+
+// Q4_K and Q5_K.
+template <class Block>
+void pack_with_mins(const Block& block, int64_t group, const detail::PanelLayout& layout, std::byte* panel,
+                    int64_t feature) {
+  store_half(panel + layout.scales(8 * group), feature, block.d);
+  store_half(panel + layout.scales(8 * group) + 32, feature, block.dmin);
+  for (int g = 0; g < 8; ++g) {
+    const int64_t b = 8 * group + g;
+    std::byte* small = panel + layout.small_scales(b);
+    small[feature] = static_cast<std::byte>(tensor::group_scale(block.scales, g));
+    small[128 + feature] = static_cast<std::byte>(tensor::group_min(block.scales, g));
+    Quants quants;
+    for (int i = 0; i < 32; ++i) {
+      const uint8_t pair = block.qs[32 * (g / 2) + i];
+      quants.q[i] = static_cast<uint8_t>(g % 2 == 0 ? pair & 15 : pair >> 4);
+      if constexpr (requires { block.qh; }) quants.q[i] |= static_cast<uint8_t>((block.qh[i] >> g & 1) << 4);
+    }
+    if constexpr (requires { block.qh; }) {
+      store_steps(panel + layout.quants(b), feature, quants);
+    } else {
+      store_nibbles(panel + layout.quants(b), feature, quants);
+    }
+  }
+}
+
+void pack_q6_k(const tensor::BlockQ6K& block, int64_t group, const detail::PanelLayout& layout, std::byte* panel,
+               int64_t feature) {
+  store_half(panel + layout.scales(8 * group), feature, block.d);
+  for (int g = 0; g < 8; ++g) {
+    const int64_t b = 8 * group + g;
+    std::byte* small = panel + layout.small_scales(b);
+    small[feature] = static_cast<std::byte>(block.scales[2 * g]);
+    small[16 + feature] = static_cast<std::byte>(block.scales[2 * g + 1]);
+    Quants quants;
+    const int half = g / 4, part = g % 4;  // elements 32 part .. of the half
+    for (int i = 0; i < 32; ++i) {
+      const uint8_t low = block.ql[64 * half + 32 * (part % 2) + i];
+      const uint8_t high = block.qh[32 * half + i];
+      quants.q[i] = static_cast<uint8_t>((part < 2 ? low & 15 : low >> 4) | (high >> 2 * part & 3) << 4);
+    }
+    store_steps(panel + layout.quants(b), feature, quants);
+  }
+}
+
+template <class Block, class Pack>
+void pack_rows(const tensor::View& weight, const PackedLinear& packed, std::byte* data, size_t panel_bytes, Pack pack) {
+  const detail::PanelLayout layout(weight.dtype, packed.blocks());
+  const int64_t count = packed.in() / tensor::block_elements(weight.dtype);
+  const auto* blocks = reinterpret_cast<const Block*>(weight.data);
+  parallel_for(packed.panels(), 4, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      std::byte* panel = data + static_cast<size_t>(p) * panel_bytes;
+      std::memset(panel, 0, panel_bytes);
+      for (int64_t o = p * kPanel; o < std::min((p + 1) * kPanel, packed.out()); ++o) {
+        for (int64_t i = 0; i < count; ++i) pack(blocks[o * count + i], i, layout, panel, o % kPanel);
+      }
+    }
+  });
+}
+
+size_t panel_bytes(DType type, int64_t in) {
+  const int64_t blocks = in / PackedLinear::kBlock;
+  const detail::PanelLayout layout(type, blocks);
+  if (detail::is_k_type(type)) return static_cast<size_t>(blocks / 8) * layout.group_bytes();
+  return layout.scale_bytes + static_cast<size_t>(blocks) * detail::quant_bytes(type);
+}
+
+// Large layers lie in huge pages where the system gives them: reading then never waits for a page table.
+std::byte* allocate(size_t bytes) {
+  constexpr size_t kHuge = size_t{2} << 20;
+  const bool large = bytes >= 2 * kHuge;
+  void* memory = std::aligned_alloc(large ? kHuge : 64, (bytes + 63) / 64 * 64);
+  if (!memory) throw std::bad_alloc();
+#if defined(__linux__)
+  if (large) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+  return static_cast<std::byte*>(memory);
+}
+
+}  // namespace
+
+PackedLinear::PackedLinear(DType type, int64_t out, int64_t in)
+    : type_(type), out_(out), in_(in), panel_bytes_(panel_bytes(type, in)) {
+  data_.reset(allocate(std::max<size_t>(bytes(), 64)));
+}
+
+void PackedLinear::Free::operator()(std::byte* p) const { std::free(p); }
+
+size_t PackedLinear::bytes_for(DType type, int64_t out, int64_t in) {
+  return static_cast<size_t>((out + kPanel - 1) / kPanel) * panel_bytes(type, in);
+}
+
+std::shared_ptr<const PackedLinear> PackedLinear::pack(const tensor::View& weight) {
+  CHECK(weight && weight.shape.rank() == 2 && packs(weight.dtype));
+  CHECK(weight.shape[1] % tensor::block_elements(weight.dtype) == 0);
+  std::shared_ptr<PackedLinear> packed(new PackedLinear(weight.dtype, weight.shape[0], weight.shape[1]));
+  std::byte* data = packed->data_.get();
+  const size_t stride = packed->panel_bytes_;
+  switch (weight.dtype) {
+    case DType::q8_0: pack_rows<tensor::BlockQ8_0>(weight, *packed, data, stride, pack_q8_0); break;
+    case DType::q4_0: pack_rows<tensor::BlockQ4_0>(weight, *packed, data, stride, pack_q4_0); break;
+    case DType::q4_k: pack_rows<tensor::BlockQ4K>(weight, *packed, data, stride, pack_with_mins<tensor::BlockQ4K>); break;
+    case DType::q5_k: pack_rows<tensor::BlockQ5K>(weight, *packed, data, stride, pack_with_mins<tensor::BlockQ5K>); break;
+    default: pack_rows<tensor::BlockQ6K>(weight, *packed, data, stride, pack_q6_k);
+  }
+  return packed;
+}
+
+}  // namespace calliope::kernels

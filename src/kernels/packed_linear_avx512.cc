@@ -1,0 +1,171 @@
+#include "kernels/packed_internal.h"
+
+#if defined(__AVX512F__) && defined(__AVX512VNNI__)
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/unroll.h"
+
+namespace calliope::kernels::detail {
+namespace {
+
+using tensor::DType;
+
+// 32 inputs in two vectors: quants, scale and sums as packed_internal.h says.
+void quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
+  const __m512 low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + 16);
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+  const int32_t top_bits = _mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(low), magnitude),
+                                                                    _mm512_and_si512(_mm512_castps_si512(high), magnitude)));
+  const float top = __builtin_bit_cast(float, top_bits);
+  const bool finite = top_bits < 0x7f800000;
+  const bool zero = !finite || top < 0x1p-100f;
+  const float scale = !finite ? __builtin_nanf("") : zero ? 0.0f : top / 127.0f;
+  const __m512 inverse = _mm512_set1_ps(zero ? 0.0f : 127.0f / top);
+  __m512i a = _mm512_setzero_si512(), b = a;
+  if (!zero) {
+    a = _mm512_cvtps_epi32(_mm512_mul_ps(low, inverse));
+    b = _mm512_cvtps_epi32(_mm512_mul_ps(high, inverse));
+  }
+  alignas(32) int32_t steps[8];
+  _mm_store_si128(reinterpret_cast<__m128i*>(steps), _mm512_cvtepi32_epi8(a));
+  _mm_store_si128(reinterpret_cast<__m128i*>(steps + 4), _mm512_cvtepi32_epi8(b));
+  for (int64_t step = 0; step < 8; ++step) to[step * tokens] = steps[step];
+  std::memcpy(to + 8 * tokens, &scale, 4);
+  const int32_t offset = offset_of(type);
+  if (type == DType::q6_k) {
+    to[9 * tokens] = -offset * _mm512_reduce_add_epi32(a);
+    to[10 * tokens] = -offset * _mm512_reduce_add_epi32(b);
+    return;
+  }
+  const int32_t sum = _mm512_reduce_add_epi32(_mm512_add_epi32(a, b));
+  to[9 * tokens] = -offset * sum;
+  to[10 * tokens] = __builtin_bit_cast(int32_t, -(scale * static_cast<float>(sum)));
+}
+
+void quantize(tensor::ConstRows x, DType type, int32_t* tile) {
+  for (int64_t t = 0; t < x.rows; ++t) {
+    const float* row = x.row(t);
+    for (int64_t b = 0; b < x.cols / 32; ++b) quantize_block(row + 32 * b, type, x.rows, tile + b * kTileWords * x.rows + t);
+  }
+}
+
+__m512 halves(const std::byte* p) { return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(p))); }
+
+__m512 small(const std::byte* p, bool is_signed) {
+  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm512_cvtepi32_ps(is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes));
+}
+
+__m512 each(const int32_t* p) { return _mm512_castsi512_ps(_mm512_set1_epi32(*p)); }
+
+// sums += stored weights of steps [kFirst, kLast) times four quants of every token; a lane is an output feature.
+template <DType kType, int kTokens, int kFirst, int kLast>
+void add_steps(const std::byte* quants, const int32_t* tile, __m512i* sums) {
+  const auto step = [&](__m512i weights, int s) {
+    CALLIOPE_UNROLL
+    for (int t = 0; t < kTokens; ++t) {
+      sums[t] = _mm512_dpbusd_epi32(sums[t], weights, _mm512_set1_epi32(tile[s * kTokens + t]));
+    }
+  };
+  if constexpr (quant_bytes(kType) == 512) {
+    CALLIOPE_UNROLL
+    for (int s = kFirst; s < kLast; ++s) step(_mm512_load_si512(quants + 64 * s), s);
+  } else {
+    const __m512i mask = _mm512_set1_epi8(15);
+    CALLIOPE_UNROLL
+    for (int s = 0; s < 4; ++s) {
+      const __m512i pair = _mm512_load_si512(quants + 64 * s);
+      step(_mm512_and_si512(pair, mask), s);
+      step(_mm512_and_si512(_mm512_srli_epi16(pair, 4), mask), s + 4);
+    }
+  }
+}
+
+template <DType kType, int kTokens>
+void multiply_tile(const PanelCall& call) {
+  const PanelLayout layout(kType, call.w.blocks());
+  const std::byte* panel = call.w.panel(call.panel);
+  const int64_t first = call.panel * PackedLinear::kPanel, columns = call.w.out() - first;
+  const auto lanes = static_cast<__mmask16>(columns >= 16 ? 0xffff : (1 << columns) - 1);
+  __m512 y[kTokens];
+  CALLIOPE_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    y[t] = call.begin == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(lanes, call.y.row(t) + first);
+  }
+  const int32_t* tile = call.tile + call.begin * kTileWords * kTokens;
+  for (int64_t b = call.begin; b < call.end; ++b, tile += kTileWords * kTokens) {
+    const std::byte* quants = panel + layout.quants(b);
+    const __m512 d = halves(panel + layout.scales(b));
+    __m512i sums[kTokens];
+    const auto start = [&](int word) {
+      CALLIOPE_UNROLL
+      for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_set1_epi32(tile[word * kTokens + t]);
+    };
+    const auto finish = [&](__m512 scale) {
+      CALLIOPE_UNROLL
+      for (int t = 0; t < kTokens; ++t) {
+        y[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t]), _mm512_mul_ps(scale, each(tile + 8 * kTokens + t)), y[t]);
+      }
+    };
+    start(9);
+    if constexpr (kType == DType::q6_k) {
+      const std::byte* scales = panel + layout.small_scales(b);
+      add_steps<kType, kTokens, 0, 4>(quants, tile, sums);
+      finish(_mm512_mul_ps(d, small(scales, true)));
+      start(10);
+      add_steps<kType, kTokens, 4, 8>(quants, tile, sums);
+      finish(_mm512_mul_ps(d, small(scales + 16, true)));
+    } else {
+      add_steps<kType, kTokens, 0, 8>(quants, tile, sums);
+      if constexpr (is_k_type(kType)) {
+        const std::byte* scales = panel + layout.small_scales(b);
+        finish(_mm512_mul_ps(d, small(scales, false)));
+        const __m512 mins = _mm512_mul_ps(halves(panel + layout.scales(b) + 32), small(scales + 128, false));
+        CALLIOPE_UNROLL
+        for (int t = 0; t < kTokens; ++t) y[t] = _mm512_fmadd_ps(mins, each(tile + 10 * kTokens + t), y[t]);
+      } else {
+        finish(d);
+      }
+    }
+  }
+  CALLIOPE_UNROLL
+  for (int t = 0; t < kTokens; ++t) _mm512_mask_storeu_ps(call.y.row(t) + first, lanes, y[t]);
+}
+
+template <DType kType>
+void multiply_type(const PanelCall& call) {
+  static_assert(kTileTokens == 8);
+  switch (call.tokens) {
+    case 1: return multiply_tile<kType, 1>(call);
+    case 2: return multiply_tile<kType, 2>(call);
+    case 3: return multiply_tile<kType, 3>(call);
+    case 4: return multiply_tile<kType, 4>(call);
+    case 5: return multiply_tile<kType, 5>(call);
+    case 6: return multiply_tile<kType, 6>(call);
+    case 7: return multiply_tile<kType, 7>(call);
+    default: return multiply_tile<kType, 8>(call);
+  }
+}
+
+void multiply(const PanelCall& call) {
+  switch (call.w.type()) {
+    case DType::q8_0: return multiply_type<DType::q8_0>(call);
+    case DType::q4_0: return multiply_type<DType::q4_0>(call);
+    case DType::q4_k: return multiply_type<DType::q4_k>(call);
+    case DType::q5_k: return multiply_type<DType::q5_k>(call);
+    default: return multiply_type<DType::q6_k>(call);
+  }
+}
+
+}  // namespace
+
+const PackedKernels kPackedAvx512 = {quantize, multiply};
+
+}  // namespace calliope::kernels::detail
+#else
+namespace calliope::kernels::detail {
+const PackedKernels kPackedAvx512 = kPackedPlain;
+}  // namespace calliope::kernels::detail
+#endif
