@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernels/attention.h"
+#include "tensor/tensor.h"
+
+namespace calliope::kernels {
+
+/// How keys and values lie in a page of `tokens` tokens. For every layer the keys [kv_heads, head_dim, tokens], then the
+/// values [kv_heads, tokens, head_dim]: scores and weighted sums of a page are straight vector loads.
+struct PageLayout {
+  static constexpr int64_t kMaxTokens = 64;
+  int64_t tokens = kMaxTokens;  ///< a multiple of 16, at most kMaxTokens
+  int64_t layers = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  tensor::DType dtype = tensor::DType::f32;  ///< or bf16
+
+  /// Bytes of one layer's keys, or of its values, of one head.
+  size_t head_bytes() const { return static_cast<size_t>(tokens * head_dim) * tensor::size_of(dtype); }
+  size_t page_bytes() const { return head_bytes() * static_cast<size_t>(2 * kv_heads * layers); }
+  /// Where in a page they begin.
+  size_t keys_at(int64_t layer, int64_t head) const { return head_bytes() * static_cast<size_t>(2 * kv_heads * layer + head); }
+  size_t values_at(int64_t layer, int64_t head) const { return keys_at(layer, head + kv_heads); }
+};
+
+/// One sequence's rows in a batch; the rows of all sequences follow one another.
+struct PagedRows {
+  int64_t rows = 0;                       ///< rows of q, k, v and out that are this sequence's
+  int64_t held = 0;                       ///< tokens before them: row i is token held + i
+  std::span<std::byte* const> pages = {};  ///< token s lies in page s / tokens
+};
+
+/// Puts the rows' keys and values, [T, kv_heads * head_dim] each, into their places in the pages.
+void store_pages(tensor::ConstRows k, tensor::ConstRows v, std::span<const PagedRows> sequences, const PageLayout& layout,
+                 int64_t layer);
+
+/// Causal attention of every row over its own sequence: out[t] = softmax(q[t] k^T * scale) v over the tokens up to its
+/// own, head by head. q, out [T, heads * head_dim]. A row's result depends on its own sequence alone, bit for bit,
+/// whatever other rows and threads there are.
+void paged_attention(tensor::ConstRows q, std::span<const PagedRows> sequences, const AttentionShape& shape,
+                     const PageLayout& layout, int64_t layer, tensor::Rows out);
+
+}  // namespace calliope::kernels
