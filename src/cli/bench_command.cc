@@ -20,39 +20,44 @@ struct Speed {
   double prefill = 0, decode = 0;  // tokens a second, all sequences together
 };
 
-// One run: `batch` sequences are prefilled one after the other, then decoded greedily step by step in turn.
+// One run: `batch` sequences are prefilled one after the other, then decoded greedily together, a token of each a step.
 Speed run_once(const model::Model& model, const BenchOptions& options, int batch) {
   const model::DecoderConfig& c = model.config.thinker.text;
+  const int64_t prompt = options.prompt_tokens;
   std::vector<model::DecoderState> states(static_cast<size_t>(batch));
-  std::vector<tensor::Tensor> hidden(static_cast<size_t>(batch));
-  tensor::Tensor logits({1, c.vocab_size});
+  std::vector<model::SequenceRows> sequences;
+  model::DecoderScratch scratch;
+  tensor::Tensor x({prompt, c.hidden_size}), hidden({batch, c.hidden_size}), logits({batch, c.vocab_size});
   model::Positions positions;
   std::vector<int32_t> ids;
   for (int i = 0; i < options.prompt_tokens; ++i) {
     positions.push(i);
     ids.push_back(static_cast<int32_t>((i * 7919 + 13) % c.vocab_size));
   }
-  for (auto& state : states) state.reserve(c, options.prompt_tokens + options.gen_tokens);
+  for (auto& state : states) {
+    state.reserve(c, options.prompt_tokens + options.gen_tokens);
+    sequences.push_back({&state, 1});
+  }
 
   const auto start = Clock::now();
-  for (size_t b = 0; b < states.size(); ++b) {
-    tensor::Tensor x({options.prompt_tokens, c.hidden_size});
+  for (int b = 0; b < batch; ++b) {
+    const model::SequenceRows sequence{&states[static_cast<size_t>(b)], prompt};
     model.thinker.embed(ids, x.rows());
-    model.thinker.forward({.embeds = x.rows(), .positions = &positions}, states[b]);
-    hidden[b].resize({1, c.hidden_size});
-    std::copy_n(x.rows().row(options.prompt_tokens - 1), c.hidden_size, hidden[b].data());
+    model.thinker.forward({.embeds = x.rows(), .positions = &positions}, {&sequence, 1}, scratch);
+    std::copy_n(x.rows().row(prompt - 1), c.hidden_size, hidden.rows().row(b));
   }
   const auto prefilled = Clock::now();
+  ids.resize(static_cast<size_t>(batch));
   for (int i = 0; i < options.gen_tokens; ++i) {
     positions.clear();
-    positions.push(options.prompt_tokens + i);
-    for (size_t b = 0; b < states.size(); ++b) {
-      model.thinker.logits(hidden[b].rows(), logits.rows());
-      const auto best = std::max_element(logits.span().begin(), logits.span().end());
-      const auto token = static_cast<int32_t>(best - logits.span().begin());
-      model.thinker.embed({&token, 1}, hidden[b].rows());
-      model.thinker.forward({.embeds = hidden[b].rows(), .positions = &positions}, states[b]);
+    model.thinker.logits(hidden.rows(), logits.rows());
+    for (int b = 0; b < batch; ++b) {
+      const float* row = logits.rows().row(b);
+      ids[static_cast<size_t>(b)] = static_cast<int32_t>(std::max_element(row, row + c.vocab_size) - row);
+      positions.push(prompt + i);
     }
+    model.thinker.embed(ids, hidden.rows());
+    model.thinker.forward({.embeds = hidden.rows(), .positions = &positions}, sequences, scratch);
   }
   const auto decoded = Clock::now();
   const auto per_second = [batch](int tokens, Clock::duration time) { return batch * tokens / std::chrono::duration<double>(time).count(); };

@@ -21,29 +21,49 @@ Result<CodePredictor> CodePredictor::load(const Weights& weights, const CodePred
   return predictor;
 }
 
-void CodePredictor::predict(std::span<const float> hidden, std::span<const float> code0, const Picker& pick,
-                            CodePredictorState& state, std::span<int32_t> codes, std::span<float> sum) const {
-  const int64_t size = config_.decoder.hidden_size;
-  const auto count = static_cast<size_t>(config_.num_code_groups - 1);
-  CHECK(codes.size() == count && hidden.size() == static_cast<size_t>(size) && code0.size() == hidden.size());
-  state.decoder.reset();
-  state.decoder.reserve(config_.decoder, config_.num_code_groups);
-  state.positions.clear();
-  state.positions.push(0);
-  state.positions.push(1);
-  state.x.resize({2, size});
-  std::copy(hidden.begin(), hidden.end(), state.x.rows().row(0));
-  std::copy(code0.begin(), code0.end(), state.x.rows().row(1));
-  state.logits.resize({1, config_.decoder.vocab_size});
-  for (size_t i = 0; i < count; ++i) {
-    decoder_.forward(state.x.rows(), state.positions, state.decoder);
-    kernels::linear(state.x.rows().slice(state.x.shape()[0] - 1, 1), lm_head_[i], state.logits.rows());
-    codes[i] = pick(state.logits.span());
-    state.x.resize({1, size});
-    codec_embedding_[i].row(codes[i]).to_f32(state.x.span());
-    for (size_t c = 0; c < sum.size(); ++c) sum[c] += state.x.data()[c];
-    state.positions.clear();
-    state.positions.push(static_cast<int64_t>(i) + 2);
+void CodePredictor::predict(std::span<const FrameCodes> frames, CodePredictorScratch& s) const {
+  const DecoderConfig& config = config_.decoder;
+  const auto count = static_cast<int64_t>(frames.size()), size = config.hidden_size;
+  if (!s.memory) {
+    // A frame's sequence has as many tokens as there are groups.
+    const int64_t tokens = std::min((config_.num_code_groups + 15) / 16 * 16, kernels::PageLayout::kMaxTokens);
+    s.memory = std::make_shared<KvPages>(config, KvPages::Options{.tokens = tokens});
+  }
+  while (s.states.size() < frames.size()) s.states.emplace_back(s.memory);
+
+  s.sequences.clear();
+  s.positions.clear();
+  s.x.resize({2 * count, size});
+  for (int64_t b = 0; b < count; ++b) {
+    const FrameCodes& frame = frames[static_cast<size_t>(b)];
+    CHECK(static_cast<int64_t>(frame.codes.size()) == config_.num_code_groups - 1);
+    CHECK(static_cast<int64_t>(frame.hidden.size()) == size && static_cast<int64_t>(frame.code0.size()) == size);
+    s.states[static_cast<size_t>(b)].reset();
+    s.sequences.push_back({&s.states[static_cast<size_t>(b)], 2});
+    std::copy(frame.hidden.begin(), frame.hidden.end(), s.x.rows().row(2 * b));
+    std::copy(frame.code0.begin(), frame.code0.end(), s.x.rows().row(2 * b + 1));
+    s.positions.push(0);
+    s.positions.push(1);
+  }
+  s.last.resize({count, size});
+  s.logits.resize({count, config.vocab_size});
+  for (int64_t group = 0; group + 1 < config_.num_code_groups; ++group) {
+    const auto i = static_cast<size_t>(group);
+    decoder_.forward(s.x.rows(), s.positions, s.sequences, s.decoder);                        // [B or 2 B, D]
+    const int64_t rows = s.x.shape()[0] / count;
+    for (int64_t b = 0; b < count; ++b) std::copy_n(s.x.rows().row(b * rows + rows - 1), size, s.last.rows().row(b));
+    kernels::linear(s.last.rows(), lm_head_[i], s.logits.rows());                             // [B, vocabulary]
+    s.x.resize({count, size});
+    s.positions.clear();
+    for (int64_t b = 0; b < count; ++b) {
+      const FrameCodes& frame = frames[static_cast<size_t>(b)];
+      frame.codes[i] = (*frame.pick)({s.logits.rows().row(b), static_cast<size_t>(config.vocab_size)});
+      const std::span<float> next(s.x.rows().row(b), static_cast<size_t>(size));
+      codec_embedding_[i].row(frame.codes[i]).to_f32(next);
+      for (size_t c = 0; c < frame.sum.size(); ++c) frame.sum[c] += next[c];
+      s.positions.push(group + 2);
+      s.sequences[static_cast<size_t>(b)].rows = 1;
+    }
   }
 }
 

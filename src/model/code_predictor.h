@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -12,10 +13,22 @@ namespace calliope::model {
 /// Chooses one of the logits [vocabulary], which it may change.
 using Picker = std::function<int32_t(std::span<float>)>;
 
-/// Buffers of one frame's prediction; a frame allocates nothing once they have grown.
-struct CodePredictorState {
-  DecoderState decoder;
-  tensor::Tensor x, logits;
+/// One frame whose residual codes are to be predicted.
+struct FrameCodes {
+  std::span<const float> hidden;  ///< [D]: the talker's last hidden state
+  std::span<const float> code0;   ///< [D]: its embedding of code 0
+  const Picker* pick = nullptr;
+  std::span<int32_t> codes;       ///< [groups - 1], to be filled
+  std::span<float> sum;           ///< [D]: gets the embeddings of those codes added: what the talker takes next
+};
+
+/// Buffers of a prediction; no frames more than ever before allocate nothing.
+struct CodePredictorScratch {
+  std::shared_ptr<KvPages> memory;
+  std::vector<DecoderState> states;
+  std::vector<SequenceRows> sequences;
+  DecoderScratch decoder;
+  tensor::Tensor x, last, logits;
   Positions positions;
 };
 
@@ -26,10 +39,8 @@ class CodePredictor {
   /// Takes talker.code_predictor.*.
   static Result<CodePredictor> load(const Weights& weights, const CodePredictorConfig& config);
 
-  /// hidden [D] is the talker's last hidden state, code0 [D] its embedding of code 0; codes [groups - 1] come out.
-  /// sum [D] gets the embeddings of those codes added: what the talker takes next.
-  void predict(std::span<const float> hidden, std::span<const float> code0, const Picker& pick, CodePredictorState& state,
-               std::span<int32_t> codes, std::span<float> sum) const;
+  /// All frames in one pass, group by group; each comes out as it would alone.
+  void predict(std::span<const FrameCodes> frames, CodePredictorScratch& scratch) const;
 
   const CodePredictorConfig& config() const { return config_; }
 

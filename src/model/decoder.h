@@ -2,13 +2,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "kernels/attention.h"
 #include "kernels/experts.h"
 #include "model/config.h"
+#include "model/kv_pages.h"
 #include "model/weights.h"
 #include "tensor/tensor.h"
 
@@ -27,29 +28,17 @@ struct Positions {
   }
 };
 
-/// One session's memory of a decoder: keys and values of every layer, and the buffers of a step. A step within the
-/// reserved length allocates nothing.
-class DecoderState {
- public:
-  /// Tokens held.
-  int64_t length() const { return length_; }
-  /// Room for `tokens` in all; keeps what is held.
-  void reserve(const DecoderConfig& config, int64_t tokens);
-  /// Forgets all but the first `tokens`.
-  void truncate(int64_t tokens);
-  void reset() { truncate(0); }
+/// The next `rows` rows of a batch, which belong to one sequence.
+struct SequenceRows {
+  DecoderState* state = nullptr;
+  int64_t rows = 0;
+};
 
- private:
-  friend class Decoder;
-  struct Layer {
-    tensor::Tensor keys, values;  // [capacity, kv_heads * head_dim]
-  };
-  std::vector<Layer> layers_;
-  int64_t capacity_ = 0;
-  int64_t length_ = 0;
-  tensor::Tensor cosine_, sine_, h_, q_, a_, m_;
-  kernels::MlpScratch mlp_;
-  std::vector<kernels::KeyRange> ranges_;
+/// Buffers of a forward pass, kept by the caller so that a pass no larger than the largest before allocates nothing.
+struct DecoderScratch {
+  tensor::Tensor cosine, sine, h, q, k, v, a, m;
+  kernels::MlpScratch mlp;
+  std::vector<kernels::PagedRows> sequences;
 };
 
 /// The stack of decoder layers that thinker, talker and code predictor share: pre-norm attention with per-head RMS norm
@@ -63,11 +52,16 @@ class Decoder {
   /// Called with i and the hidden states [T, D] after layer i - 1; i = 0 is the input. May change them.
   using Observer = std::function<void(int64_t, tensor::Rows)>;
 
-  /// Runs T more tokens. x [T, D] holds their embeddings and becomes the normed output. `positions` has T entries.
+  /// Runs T more tokens, some of each of several sequences, whose rows follow one another. x [T, D] holds their
+  /// embeddings and becomes the normed output. `positions` has T entries. A row's result depends on its own sequence
+  /// alone, bit for bit: a batch equals its sequences one by one. The sequences' states take pages of one memory layout.
+  void forward(tensor::Rows x, const Positions& positions, std::span<const SequenceRows> sequences,
+               DecoderScratch& scratch, const Observer& observer = {}) const;
+  /// The same for one sequence alone, with buffers of its own.
   void forward(tensor::Rows x, const Positions& positions, DecoderState& state, const Observer& observer = {}) const;
 
   const DecoderConfig& config() const { return config_; }
-  /// Bytes of keys and values one token takes.
+  /// Bytes of keys and values one token takes in f32.
   static int64_t cache_bytes_per_token(const DecoderConfig& config);
 
  private:
@@ -78,9 +72,9 @@ class Decoder {
     kernels::LinearWeight gate, shared_expert_gate;
     std::vector<kernels::GatedMlpWeight> experts;
   };
-  void attend(const Layer& w, tensor::Rows x, DecoderState& state, size_t layer) const;
-  void mlp(const Layer& w, tensor::ConstRows h, DecoderState& state) const;
-  void rope_rows(const Positions& positions, DecoderState& state) const;
+  void attend(const Layer& w, tensor::Rows x, DecoderScratch& s, const kernels::PageLayout& layout, size_t layer) const;
+  void mlp(const Layer& w, tensor::ConstRows h, DecoderScratch& s) const;
+  void rope_rows(const Positions& positions, DecoderScratch& s) const;
 
   DecoderConfig config_;
   std::vector<Layer> layers_;

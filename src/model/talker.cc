@@ -66,33 +66,68 @@ void Talker::assistant_rows(ConstRows start, ConstRows first_text, int32_t speak
   }
 }
 
-void Talker::prefill(Rows x, const Positions& positions, TalkerState& state) const {
-  decoder_.forward(x, positions, state.decoder);
+void Talker::prefill(Rows x, const Positions& positions, TalkerState& state, DecoderScratch& scratch) const {
+  const SequenceRows sequence{&state.decoder, x.rows};
+  decoder_.forward(x, positions, {&sequence, 1}, scratch);
   state.hidden.resize({1, x.cols});
   std::copy_n(x.row(x.rows - 1), x.cols, state.hidden.data());
   state.next_position = std::max(state.next_position, next_position(positions));
 }
 
-bool Talker::step(std::span<const float> next_text, const Picker& pick_code, const Picker& pick_residual, TalkerState& state,
-                  std::span<int32_t> codes) const {
-  CHECK(static_cast<int64_t>(codes.size()) == config_.num_code_groups && next_text.size() == size());
-  state.logits.resize({1, config_.text.vocab_size});
-  kernels::linear(state.hidden.rows(), codec_head_, state.logits.rows());
-  state.code = pick_code(state.logits.span());
-  if (state.code == config_.codec_eos_token_id) return false;
-  codes[0] = state.code;
+void Talker::prefill(Rows x, const Positions& positions, TalkerState& state) const {
+  DecoderScratch scratch;
+  prefill(x, positions, state, scratch);
+}
+
+void Talker::step(std::span<TalkerStep> steps, TalkerScratch& s) const {
+  const int64_t count = static_cast<int64_t>(steps.size()), width = config_.text.hidden_size;
+  if (count == 0) return;
+  s.hidden.resize({count, width});
+  s.logits.resize({count, config_.text.vocab_size});
+  for (int64_t b = 0; b < count; ++b) std::copy_n(steps[static_cast<size_t>(b)].state->hidden.data(), width, s.hidden.rows().row(b));
+  kernels::linear(s.hidden.rows(), codec_head_, s.logits.rows());  // [B, vocabulary]
+
+  s.going.clear();
+  for (int64_t b = 0; b < count; ++b) {
+    TalkerStep& step = steps[static_cast<size_t>(b)];
+    CHECK(static_cast<int64_t>(step.codes.size()) == config_.num_code_groups && step.next_text.size() == size());
+    step.state->code = (*step.pick_code)({s.logits.rows().row(b), static_cast<size_t>(config_.text.vocab_size)});
+    step.ended = step.state->code == config_.codec_eos_token_id;
+    if (!step.ended) s.going.push_back(&step);
+  }
+  if (s.going.empty()) return;
 
   // The next input: the sum of all code embeddings and the text row.
-  state.code0.resize({1, config_.text.hidden_size});
-  codec_embedding_.row(state.code).to_f32(state.code0.span());
-  state.x = state.code0;
-  code_predictor_.predict(state.hidden.span(), state.code0.span(), pick_residual, state.predictor, codes.subspan(1), state.x.span());
-  for (size_t i = 0; i < size(); ++i) state.x.data()[i] += next_text[i];
-  state.positions.clear();
-  state.positions.push(state.next_position++);
-  decoder_.forward(state.x.rows(), state.positions, state.decoder);
-  state.hidden = state.x;
-  return true;
+  const auto going = static_cast<int64_t>(s.going.size());
+  s.code0.resize({going, width});
+  s.x.resize({going, width});
+  s.frames.clear();
+  s.sequences.clear();
+  s.positions.clear();
+  for (int64_t b = 0; b < going; ++b) {
+    TalkerStep& step = *s.going[static_cast<size_t>(b)];
+    const std::span<float> code0(s.code0.rows().row(b), size()), x(s.x.rows().row(b), size());
+    step.codes[0] = step.state->code;
+    codec_embedding_.row(step.state->code).to_f32(code0);
+    std::copy(code0.begin(), code0.end(), x.begin());
+    s.frames.push_back({step.state->hidden.span(), code0, step.pick_residual, step.codes.subspan(1), x});
+    s.sequences.push_back({&step.state->decoder, 1});
+    s.positions.push(step.state->next_position++);
+  }
+  code_predictor_.predict(s.frames, s.predictor);
+  for (int64_t b = 0; b < going; ++b) {
+    for (size_t i = 0; i < size(); ++i) s.x.rows().row(b)[i] += s.going[static_cast<size_t>(b)]->next_text[i];
+  }
+  decoder_.forward(s.x.rows(), s.positions, s.sequences, s.decoder);
+  for (int64_t b = 0; b < going; ++b) std::copy_n(s.x.rows().row(b), width, s.going[static_cast<size_t>(b)]->state->hidden.data());
+}
+
+bool Talker::step(std::span<const float> next_text, const Picker& pick_code, const Picker& pick_residual, TalkerState& state,
+                  std::span<int32_t> codes) const {
+  TalkerScratch scratch;
+  TalkerStep step{.state = &state, .next_text = next_text, .pick_code = &pick_code, .pick_residual = &pick_residual, .codes = codes};
+  this->step({&step, 1}, scratch);
+  return !step.ended;
 }
 
 int32_t Talker::speaker(std::string_view name) const {

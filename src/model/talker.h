@@ -16,12 +16,30 @@ namespace calliope::model {
 /// One answer being spoken.
 struct TalkerState {
   DecoderState decoder;
-  CodePredictorState predictor;
   tensor::Tensor hidden;           ///< [1, D]: the talker's last hidden state
-  tensor::Tensor x, logits, code0;
-  Positions positions;
   int64_t next_position = 0;
   int32_t code = -1;               ///< code 0 chosen last, or codec_eos
+};
+
+/// One answer's next frame.
+struct TalkerStep {
+  TalkerState* state = nullptr;
+  std::span<const float> next_text;      ///< [D]: the next projected text row, tts_eos once, then tts_pad
+  const Picker* pick_code = nullptr;     ///< chooses code 0
+  const Picker* pick_residual = nullptr; ///< chooses the other groups' codes
+  std::span<int32_t> codes;              ///< [groups], to be filled
+  bool ended = false;                    ///< set when codec_eos was chosen: there is no frame
+};
+
+/// Buffers of a step; no answers more than ever before allocate nothing.
+struct TalkerScratch {
+  DecoderScratch decoder;
+  CodePredictorScratch predictor;
+  tensor::Tensor hidden, logits, code0, x;
+  Positions positions;
+  std::vector<TalkerStep*> going;
+  std::vector<FrameCodes> frames;
+  std::vector<SequenceRows> sequences;
 };
 
 /// Speaking: Qwen3OmniMoeTalkerForConditionalGeneration with its code predictor. Text goes in as projected thinker
@@ -43,11 +61,13 @@ class Talker {
   void assistant_rows(tensor::ConstRows start, tensor::ConstRows first_text, int32_t speaker, tensor::Rows out) const;
 
   /// Runs prompt rows x [T, D] (overwritten). Call once or in pieces; the last piece ends with the assistant rows.
+  void prefill(tensor::Rows x, const Positions& positions, TalkerState& state, DecoderScratch& scratch) const;
   void prefill(tensor::Rows x, const Positions& positions, TalkerState& state) const;
 
-  /// Chooses code 0 of the next frame by `pick_code` from the last hidden state. False when it is codec_eos: the answer
-  /// has ended. Else the frame's codes [groups] are in `codes`, and `next_text` [D] (the next projected text row,
-  /// tts_eos once, then tts_pad) is taken in for the step after.
+  /// The next frame of each answer, all in one pass; each comes out as it would alone. Chooses code 0 from the last hidden
+  /// state, predicts the other codes, and takes them and the next text in for the step after.
+  void step(std::span<TalkerStep> steps, TalkerScratch& scratch) const;
+  /// The same for one answer, with buffers of its own. False when the answer has ended.
   bool step(std::span<const float> next_text, const Picker& pick_code, const Picker& pick_residual, TalkerState& state,
             std::span<int32_t> codes) const;
 

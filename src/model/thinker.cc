@@ -36,6 +36,13 @@ void Thinker::embed(std::span<const int32_t> ids, Rows out) const {
 }
 
 void Thinker::forward(const ThinkerInput& input, DecoderState& state, const ThinkerOutput& output) const {
+  DecoderScratch scratch;
+  const SequenceRows sequence{&state, input.embeds.rows};
+  forward(input, {&sequence, 1}, scratch, output);
+}
+
+void Thinker::forward(const ThinkerInput& input, std::span<const SequenceRows> sequences, DecoderScratch& scratch,
+                      const ThinkerOutput& output) const {
   const int64_t layers = config().num_hidden_layers;
   const auto copy = [&](tensor::ConstRows from, Tensor& to) {
     to.resize({from.rows, from.cols});
@@ -46,7 +53,7 @@ void Thinker::forward(const ThinkerInput& input, DecoderState& state, const Thin
     if (output.accept_hidden && i == accept_hidden_layer_) copy(x, *output.accept_hidden);
   };
   if (output.hidden_states) output.hidden_states->resize(static_cast<size_t>(layers) + 1);
-  decoder_.forward(input.embeds, *input.positions, state, [&](int64_t i, Rows x) {
+  decoder_.forward(input.embeds, *input.positions, sequences, scratch, [&](int64_t i, Rows x) {
     // The last of transformers' hidden_states is the normed one.
     if (i < layers) keep(i, x);
     // DeepStack: what the vision encoder saw at a middle layer joins after decoder layer i - 1.

@@ -32,7 +32,11 @@ class Thinker {
   /// Token embeddings. ids [T] below vocab_size, out [T, D].
   void embed(std::span<const int32_t> ids, tensor::Rows out) const;
 
-  /// Runs input.embeds, which becomes the normed output [T, D]. Prefill in pieces equals prefill at once.
+  /// Runs input.embeds, which becomes the normed output [T, D]: rows of several sequences, one after the other, each
+  /// row as it would be alone. Prefill in pieces equals prefill at once.
+  void forward(const ThinkerInput& input, std::span<const SequenceRows> sequences, DecoderScratch& scratch,
+               const ThinkerOutput& output = {}) const;
+  /// The same for one sequence, with buffers of its own.
   void forward(const ThinkerInput& input, DecoderState& state, const ThinkerOutput& output = {}) const;
 
   /// hidden [T, D] as forward leaves it -> out [T, V].
