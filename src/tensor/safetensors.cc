@@ -1,10 +1,5 @@
 #include "tensor/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
@@ -110,22 +105,8 @@ Result<SafetensorsFile> SafetensorsFile::parse(std::span<const std::byte> bytes,
 }
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) {
-    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io,
-                "cannot open " + path + ": " + std::strerror(errno), path);
-  }
-  struct stat info {};
-  const bool regular = ::fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode);
-  const size_t size = regular ? static_cast<size_t>(info.st_size) : 0;
-  void* memory = size >= 8 ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0) : MAP_FAILED;
-  ::close(descriptor);
-  if (regular && size < 8)
-    return fail(ErrorCode::invalid_argument, path + " is too short for a safetensors file", path);
-  if (!regular) return fail(ErrorCode::io, path + " is not a file", path);
-  if (memory == MAP_FAILED) return fail(ErrorCode::io, "cannot map " + path, path);
-  std::shared_ptr<const void> mapping(memory, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
-  TRY(SafetensorsFile file, parse({static_cast<const std::byte*>(memory), size}, path));
+  TRY(MappedFile mapping, MappedFile::open(path));
+  TRY(SafetensorsFile file, parse(mapping.bytes(), path));
   file.mapping_ = std::move(mapping);
   return file;
 }

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <map>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "tensor/mapped_file.h"
 #include "tensor/tensor.h"
 
 namespace calliope::tensor {
@@ -29,7 +29,7 @@ class SafetensorsFile {
   const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
 
  private:
-  std::shared_ptr<const void> mapping_;
+  MappedFile mapping_;
   std::map<std::string, View, std::less<>> tensors_;
   std::map<std::string, std::string, std::less<>> left_out_;
   std::map<std::string, std::string, std::less<>> metadata_;
