@@ -229,6 +229,7 @@ Result<Tensor> AudioEncoder::encode(ConstRows mel) const {
 }
 
 Result<std::vector<Tensor>> AudioEncoder::encode(std::span<const ConstRows> clips) const {
+  if (!parts_) return fail(ErrorCode::unsupported, "this model reads text only: it has no audio encoder", "messages");
   const AudioConfig& c = parts_->config;
   const int64_t chunk = 2 * c.n_window, block = c.n_window_infer / chunk * chunk;
   int64_t longest_chunk = 0;

@@ -36,6 +36,12 @@ std::string Tokenizer::shield(std::string_view text) const {
   return out;
 }
 
+Tokenizer Tokenizer::of(std::shared_ptr<const Parts> parts) {
+  Tokenizer tokenizer;
+  tokenizer.parts_ = std::move(parts);
+  return tokenizer;
+}
+
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, bool with_special) const {
   return parts_->encode(text, with_special ? Specials::all : Specials::none);
 }

@@ -19,6 +19,8 @@ class Tokenizer {
   struct Parts;
   /// Reads a tokenizer.json. invalid_argument for what is malformed, unsupported for another kind of tokenizer.
   static Result<Tokenizer> parse(std::string_view json);
+  /// The tokenizer of parts put together elsewhere.
+  static Tokenizer of(std::shared_ptr<const Parts> parts);
 
   /// Text to ids. Added tokens inside the text ("<|im_start|>") become their ids when `with_special`; else a special
   /// token's text is encoded like any other, so that a person cannot write control tokens. Bytes that are not UTF-8

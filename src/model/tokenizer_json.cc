@@ -1,9 +1,6 @@
 #include <algorithm>
-#include <array>
 #include <boost/json.hpp>
-#include <optional>
 
-#include "base/utf8.h"
 #include "model/tokenizer.h"
 #include "model/tokenizer_parts.h"
 #include "model/tokenizer_unicode.h"
@@ -32,50 +29,13 @@ bool flag_of(const json::object& object, std::string_view name, bool otherwise) 
   return value && value->is_bool() ? value->get_bool() : otherwise;
 }
 
-// The byte each byte-level character stands for, -1 for others (GPT-2's bytes_to_unicode, reversed).
-const std::array<int, 512>& byte_of_character() {
-  static const std::array<int, 512> table = [] {
-    std::array<int, 512> result;
-    result.fill(-1);
-    int next = 256;
-    for (int byte = 0; byte < 256; ++byte) {
-      const bool printable =
-          (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255);
-      result[static_cast<size_t>(printable ? byte : next++)] = byte;
-    }
-    return result;
-  }();
-  return table;
-}
-
-// The bytes a token's characters stand for; none when a character is not byte-level.
-std::optional<std::string> bytes_of(std::string_view token) {
-  std::string bytes;
-  for (size_t at = 0; at < token.size();) {
-    const char32_t c = utf8_next(token, at);
-    const int byte = c < 512 ? byte_of_character()[c] : -1;
-    if (byte < 0) return std::nullopt;
-    bytes += static_cast<char>(byte);
-  }
-  return bytes;
-}
-
 struct Reader {
   Tokenizer::Parts& parts;
 
   Result<void> set(int64_t id, std::string_view name, bool special) {
     if (id < 0 || id > kMaxId)
       return bad("id " + std::to_string(id) + " of token " + std::string(name) + " is out of range");
-    const auto at = static_cast<size_t>(id);
-    if (at >= parts.names.size()) {
-      parts.names.resize(at + 1);
-      parts.bytes.resize(at + 1);
-      parts.special.resize(at + 1, false);
-    }
-    parts.names[at] = name;
-    parts.bytes[at] = bytes_of(name).value_or(std::string(name));
-    parts.special[at] = special;
-    parts.ids.insert_or_assign(std::string(name), static_cast<int32_t>(id));
+    parts.set(static_cast<int32_t>(id), name, special);
     return {};
   }
 
@@ -91,15 +51,7 @@ struct Reader {
         return bad("model.vocab has an id far beyond its size");
       TRY_VOID(set(id, token, false));
     }
-    for (int byte = 0; byte < 256; ++byte) {
-      for (char32_t c = 0; c < 512; ++c) {
-        if (byte_of_character()[c] != byte) continue;
-        std::string name;
-        utf8_append(name, c);
-        if (const auto found = parts.ids.find(name); found != parts.ids.end())
-          parts.bpe.byte_ids[static_cast<size_t>(byte)] = found->second;
-      }
-    }
+    parts.find_bytes();
     return {};
   }
 
@@ -125,13 +77,9 @@ struct Reader {
       } else {
         return bad("model.merges has an entry that is no pair");
       }
-      const auto a = parts.ids.find(left), b = parts.ids.find(right), merged = parts.ids.find(left + right);
-      if (a == parts.ids.end() || b == parts.ids.end() || merged == parts.ids.end()) {
+      if (!parts.merge(left, right, rank++)) {
         return bad("model.merges: '" + left + " " + right + "' names a token that is not in model.vocab");
       }
-      // Of a pair given twice the last rank counts, as in the reference.
-      parts.bpe.merges.insert_or_assign(uint64_t(uint32_t(a->second)) << 32 | uint32_t(b->second),
-                                        rank++ << 32 | uint32_t(merged->second));
     }
     return {};
   }
@@ -160,7 +108,7 @@ struct Reader {
     parts.bpe.ignore_merges = flag_of(object, "ignore_merges", false);
     if (parts.bpe.ignore_merges) {
       for (size_t id = 0; id < parts.names.size(); ++id) {
-        if (auto word = bytes_of(parts.names[id]); word && !word->empty())
+        if (auto word = Tokenizer::Parts::bytes_of(parts.names[id]); word && !word->empty())
           parts.bpe.words.emplace(std::move(*word), static_cast<int32_t>(id));
       }
     }
@@ -298,9 +246,7 @@ Result<Tokenizer> Tokenizer::parse(std::string_view text) {
   TRY_VOID(reader.byte_level(root, "post_processor", "processors"));
   TRY_VOID(reader.byte_level(root, "decoder", "decoders"));
   TRY_VOID(reader.added_tokens(root.if_contains("added_tokens")));
-  Tokenizer tokenizer;
-  tokenizer.parts_ = std::move(parts);
-  return tokenizer;
+  return of(std::move(parts));
 }
 
 }  // namespace calliope::model

@@ -103,6 +103,7 @@ Tensor VisionEncoder::Parts::merge(const Merger& w, ConstRows x) const {
 }
 
 Result<VisionFeatures> VisionEncoder::encode(ConstRows pixel_values, const ImageGrid& grid) const {
+  if (!parts_) return fail(ErrorCode::unsupported, "this model reads text only: it has no vision encoder", "messages");
   const Parts& p = *parts_;
   const VisionConfig& c = p.config;
   const int64_t d = c.hidden_size, heads = c.num_heads, head_dim = d / heads;

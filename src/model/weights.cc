@@ -62,30 +62,40 @@ Result<Weights> Weights::open(const std::string& folder) {
       }
     }
     weights.left_out_.insert(kept->left_out().begin(), kept->left_out().end());
-    weights.files_.push_back(std::move(kept));
+    weights.owners_.push_back(std::move(kept));
   }
   return weights;
 }
 
+Weights Weights::of(Map tensors, std::map<std::string, std::string, std::less<>> left_out, std::shared_ptr<const void> owner,
+                    WeightWording wording) {
+  Weights weights;
+  weights.owners_ = {std::move(owner)};
+  weights.tensors_ = std::move(tensors);
+  weights.left_out_ = std::move(left_out);
+  weights.wording_ = std::move(wording);
+  return weights;
+}
+
 Result<tensor::View> Weights::take(std::string_view name, const tensor::Shape& shape) const {
+  const std::string shown = wording_.name_in_file ? wording_.name_in_file(name) : std::string(name);
   const auto wrong_type = [&](std::string_view type) {
     return fail(ErrorCode::unsupported,
-                "tensor " + std::string(name) + " is " + std::string(type) + "; F32, F16 and BF16 are read: convert the checkpoint",
-                std::string(name));
+                "tensor " + shown + " is " + std::string(type) +
+                    "; F32, F16 and BF16 are read, and of GGUF Q8_0, Q4_0, Q4_K, Q5_K and Q6_K: convert the checkpoint",
+                shown);
   };
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
     if (const auto other = left_out_.find(name); other != left_out_.end()) return wrong_type(other->second);
-    return fail(ErrorCode::not_found, "the checkpoint has no tensor " + std::string(name) + ", which config.json asks for",
-                std::string(name));
+    return fail(ErrorCode::not_found,
+                "the checkpoint has no tensor " + shown + ", which " + wording_.described_by + " asks for", shown);
   }
   const tensor::View& view = found->second;
-  if (view.dtype != tensor::DType::f32 && view.dtype != tensor::DType::f16 && view.dtype != tensor::DType::bf16) {
-    return wrong_type(tensor::name_of(view.dtype));
-  }
+  if (!tensor::is_float(view.dtype)) return wrong_type(tensor::name_of(view.dtype));
   if (!(view.shape == shape)) {
-    return fail(ErrorCode::invalid_argument, "tensor " + std::string(name) + " has shape " + view.shape.text() +
-                                                 ", but config.json asks for " + shape.text(), std::string(name));
+    return fail(ErrorCode::invalid_argument, "tensor " + shown + " has shape " + view.shape.text() + ", but " +
+                                                 wording_.described_by + " asks for " + shape.text(), shown);
   }
   return view;
 }

@@ -10,20 +10,27 @@
 #include "base/result.h"
 #include "tensor/tensor.h"
 
-namespace calliope::tensor {
-class SafetensorsFile;
-}
-
 namespace calliope::model {
 
-/// The tensors of a checkpoint folder, memory-mapped: model.safetensors, or the shards model.safetensors.index.json names.
-/// Views stay valid as long as a copy of the Weights lives.
+/// How messages speak of tensors that have another name in their file.
+struct WeightWording {
+  std::string (*name_in_file)(std::string_view) = nullptr;
+  std::string described_by = "config.json";
+};
+
+/// The tensors of a checkpoint, memory-mapped. Views stay valid as long as a copy of the Weights lives.
 class Weights {
  public:
-  /// not_found, io, or invalid_argument with the file's name.
+  /// Of a checkpoint folder: model.safetensors, or the shards model.safetensors.index.json names. not_found, io, or
+  /// invalid_argument with the file's name.
   static Result<Weights> open(const std::string& folder);
 
-  /// The tensor of that name, which must be F32, F16 or BF16 and have that shape. not_found or invalid_argument.
+  using Map = std::map<std::string, tensor::View, std::less<>>;
+  /// Of tensors read elsewhere, whose memory `owner` keeps; left_out holds the types of those that are not read.
+  static Weights of(Map tensors, std::map<std::string, std::string, std::less<>> left_out, std::shared_ptr<const void> owner,
+                    WeightWording wording = {});
+
+  /// The tensor of that name, which must be of an is_float type and have that shape. not_found, unsupported or invalid_argument.
   Result<tensor::View> take(std::string_view name, const tensor::Shape& shape) const;
 
   /// The tensor of that name, or null.
@@ -36,9 +43,10 @@ class Weights {
   size_t bytes() const;
 
  private:
-  std::vector<std::shared_ptr<const tensor::SafetensorsFile>> files_;
-  std::map<std::string, tensor::View, std::less<>> tensors_;
+  std::vector<std::shared_ptr<const void>> owners_;
+  Map tensors_;
   std::map<std::string, std::string, std::less<>> left_out_;  // of types that are not read
+  WeightWording wording_;
 };
 
 }  // namespace calliope::model

@@ -1,0 +1,47 @@
+#include "model/generation_config.h"
+
+#include <boost/json.hpp>
+#include <string>
+
+#include "model/config_reader.h"
+
+namespace calliope::model {
+namespace {
+
+void read_draw(ConfigReader& reader, const std::string& prefix, DrawDefaults& draw) {
+  int64_t top_k = draw.top_k;
+  reader.boolean(prefix + "do_sample", draw.do_sample);
+  reader.number(prefix + "temperature", draw.temperature, 0.0, 100.0);
+  reader.integer(prefix + "top_k", top_k, 0, 1 << 24);
+  reader.number(prefix + "top_p", draw.top_p, 0.0, 1.0);
+  reader.number(prefix + "repetition_penalty", draw.repetition_penalty, 0.01, 100.0);
+  draw.top_k = static_cast<int>(top_k);
+}
+
+}  // namespace
+
+Result<GenerationConfig> parse_generation_config(std::string_view json) {
+  boost::system::error_code error;
+  const boost::json::value value = boost::json::parse(json, error);
+  if (error || !value.is_object()) return fail(ErrorCode::invalid_argument, "generation_config.json is not a JSON object");
+  std::string mistake, field;
+  ConfigReader reader(&value.get_object(), "", mistake, field);
+  GenerationConfig config;
+  read_draw(reader, "", config.thinker);
+  read_draw(reader, "thinker_", config.thinker);
+  read_draw(reader, "talker_", config.talker);
+  config.code_predictor.do_sample = config.talker.do_sample;
+  read_draw(reader, "code_predictor_", config.code_predictor);
+  int64_t most = config.talker_max_new_tokens;
+  reader.integer("talker_max_new_tokens", most, 1, 1 << 20);
+  config.talker_max_new_tokens = static_cast<int>(most);
+  std::vector<int64_t> ids;
+  const auto* eos = value.get_object().if_contains("eos_token_id");
+  if (eos && eos->is_array()) reader.integers("eos_token_id", ids, 0, 1 << 24, 64);
+  else if (eos && !eos->is_null()) reader.integer("eos_token_id", ids.emplace_back(), 0, 1 << 24);
+  for (const int64_t id : ids) config.eos_token_ids.push_back(static_cast<int32_t>(id));
+  if (!mistake.empty()) return fail(ErrorCode::invalid_argument, "generation_" + mistake, field);
+  return config;
+}
+
+}  // namespace calliope::model

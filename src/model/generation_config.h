@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace calliope::model {
+
+/// How tokens are drawn when the request does not say (generation_config.json).
+struct DrawDefaults {
+  bool do_sample = false;
+  float temperature = 1.0f;
+  int top_k = 50;
+  float top_p = 1.0f;
+  float repetition_penalty = 1.0f;
+};
+
+struct GenerationConfig {
+  DrawDefaults thinker;
+  /// The reference's generate(): sampling, temperature 0.9, top-k 50, repetition penalty 1.05.
+  DrawDefaults talker = {.do_sample = true, .temperature = 0.9f, .top_k = 50, .top_p = 1.0f, .repetition_penalty = 1.05f};
+  /// The reference's residual codes: top-k 50, top-p 0.8.
+  DrawDefaults code_predictor = {.do_sample = true, .temperature = 1.0f, .top_k = 50, .top_p = 0.8f};
+  int talker_max_new_tokens = 4096;
+  std::vector<int32_t> eos_token_ids;
+};
+
+/// Reads generation_config.json; absent fields keep their defaults.
+Result<GenerationConfig> parse_generation_config(std::string_view json);
+
+}  // namespace calliope::model

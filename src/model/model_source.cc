@@ -1,0 +1,82 @@
+#include "model/model_source.h"
+
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "model/chat_template.h"
+#include "model/gguf_source.h"
+
+namespace calliope::model {
+
+namespace fs = std::filesystem;
+
+Result<std::string> read_file(const std::string& path, size_t limit) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return fail(ErrorCode::not_found, "there is no file " + path, path);
+  if (!fs::is_regular_file(path, error)) return fail(ErrorCode::not_found, path + " is not a file", path);
+  const auto size = fs::file_size(path, error);
+  if (error || size > limit) return fail(ErrorCode::too_large, path + " is too large", path);
+  std::ifstream file(path, std::ios::binary);
+  std::string text(static_cast<size_t>(size), '\0');
+  file.read(text.data(), static_cast<std::streamsize>(size));
+  if (!file) return fail(ErrorCode::io, "cannot read " + path, path);
+  return text;
+}
+
+namespace {
+
+// The processors' settings: preprocessor_config.json, or processor_config.json as newer checkpoints have it.
+Result<std::string> preprocessor_text(const fs::path& root) {
+  std::error_code ignored;
+  for (const char* name : {"preprocessor_config.json", "processor_config.json"}) {
+    if (fs::exists(root / name, ignored)) return read_file((root / name).string());
+  }
+  return fail(ErrorCode::not_found, root.string() + " has no preprocessor_config.json", root.string());
+}
+
+Result<ModelSource> open_folder(const std::string& folder) {
+  const fs::path root(folder);
+  std::error_code ignored;
+  CheckpointFiles files;
+  TRY(files.config, read_file((root / "config.json").string()));
+  if (fs::exists(root / "generation_config.json", ignored)) {
+    TRY(files.generation, read_file((root / "generation_config.json").string()));
+  }
+  TRY(files.tokenizer, read_file((root / "tokenizer.json").string()));
+  TRY(files.chat_template, find_chat_template(folder));
+  TRY(files.processors, preprocessor_text(root));
+  TRY(Weights weights, Weights::open(folder));
+  return model_source_of(std::move(files), std::move(weights));
+}
+
+}  // namespace
+
+Result<ModelSource> model_source_of(CheckpointFiles files, Weights weights) {
+  ModelSource source;
+  TRY(source.config, parse_config(files.config));
+  if (!files.generation.empty()) {
+    TRY(source.generation, parse_generation_config(files.generation));
+  }
+  if (source.generation.eos_token_ids.empty()) source.generation.eos_token_ids = {source.config.im_end_token_id};
+  TRY(source.tokenizer, Tokenizer::parse(files.tokenizer));
+  source.files = std::move(files);
+  source.weights = std::move(weights);
+  return source;
+}
+
+Result<ModelSource> open_model_source(const std::string& path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return open_folder(path);
+  if (!fs::exists(path, ignored)) {
+    return fail(ErrorCode::not_found,
+                "there is no checkpoint folder " + path +
+                    ": name the folder that holds config.json and model.safetensors, or a GGUF file", path);
+  }
+  if (begins_as_gguf(path)) return open_gguf(path);
+  return fail(ErrorCode::not_found,
+              path + " is a file, not a checkpoint folder, and no GGUF file: name the folder that holds config.json and "
+                     "model.safetensors, or a file that calliope quantize wrote", path);
+}
+
+}  // namespace calliope::model
