@@ -12,7 +12,7 @@ import torch
 class Optimizer:
     """`parameters` are (name, parameter, scale) with the scale of the learning rate; `rate` sets it before each step."""
 
-    def __init__(self, parameters, weight_decay: float = 0.02, betas=(0.9, 0.98), exclude=("embed", "head", "codebook")):
+    def __init__(self, parameters, weight_decay: float = 0.02, betas=(0.9, 0.98), exclude=("embed", "head", "merger")):
         self.all = [p for _, p, _ in parameters if p.requires_grad]
         matrices: dict[float, list] = {}
         others: dict[float, list] = {}

@@ -242,6 +242,7 @@ def main() -> None:
     parser.add_argument("--masks", type=float, default=0.5, help="share of the batches of sounds with parts of the spectrum left out")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
+    parser.add_argument("--draws", type=int, default=3, help="batches, each of one task, that a step is made of")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision", type=Path, help="pretrained vision encoder, taken when pictures join in")
@@ -293,15 +294,14 @@ def main() -> None:
 
     while (spent := before + time.time() - begun) < min(args.minutes, args.until or args.minutes) * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
-        task = tasks.rng.choices(wanted, weights)[0]
-        items, media = tasks.draw(task, sizes[task])
-        logits, labels, _ = logits_of(model, prompts, tasks.rows(items), media)
-        loss = F.cross_entropy(logits, labels)
-        loss.backward()
+        for task in tasks.rng.choices(wanted, weights, k=args.draws):
+            items, media = tasks.draw(task, sizes[task])
+            logits, labels, _ = logits_of(model, prompts, tasks.rows(items), media)
+            loss = F.cross_entropy(logits, labels)
+            (loss / args.draws).backward()
+            running[task] = 0.95 * running.get(task, loss.item()) + 0.05 * loss.item()
         optimizer.step(lr)
         average.update(model)
-        old = running.get(task, loss.item())
-        running[task] = 0.95 * old + 0.05 * loss.item()
         step += 1
         if step % 50 == 0:
             print(f"step {step} {spent:.0f} s", {k: round(v, 3) for k, v in sorted(running.items())}, flush=True)

@@ -133,7 +133,7 @@ def black_on_white(x: torch.Tensor) -> torch.Tensor:
 class Words:
     """Pictures of words in the sizes of SHAPES, drawn once and kept, with their letters place by place."""
 
-    def __init__(self, cache: Path, held_out: bool, count: int = 20000):
+    def __init__(self, cache: Path, held_out: bool, count: int = 40000):
         file = cache / f"words-{'held' if held_out else 'train'}.pt"
         if not file.exists():
             rng = random.Random(2 if held_out else 1)
