@@ -69,7 +69,7 @@ void multiply_panels(const Panels& panels, const Rounded& rounded, const int32_t
   const int64_t tiles = rounded.tiles(), tiles_at_once = kRowsAtOnce / detail::kTileTokens;
   const auto run = [&](int64_t panel, int64_t tile, int64_t first_block, int64_t last_block) {
     const int64_t row = rounded.first(tile), rows = rounded.first(tile + 1) - row;
-    multiply({w, panel, first_block, last_block, scratch + rounded.at + rounded.words(row), rows, y.slice(row, rows)});
+    multiply({w, panel, first_block, last_block, scratch + rounded.at + rounded.words(row), rows, y.slice(row, rows), tiles == 1});
   };
   for (int64_t first_tile = 0; first_tile < tiles; first_tile += tiles_at_once) {
     const int64_t last_tile = std::min(tiles, first_tile + tiles_at_once);

@@ -5,14 +5,13 @@
 namespace calliope::kernels::detail {
 
 // A panel of 16 output features, every part of it a whole number of 64-byte lines; b counts blocks of 32 inputs.
-//   Q8_0  scales f16 [blocks, 16], then quants [blocks, 8, 16, 4]: byte 4 r + c of step s is feature r's weight of input
-//         32 b + 4 s + c, plus 128
-//   Q4_0  scales f16 [blocks, 16], then nibbles [blocks, 4, 16, 4]: byte 4 r + c of pair s holds feature r's weights of
-//         inputs 32 b + 4 s + c (low) and 32 b + 16 + 4 s + c (high), plus 8
+//   Q8_0  for each two blocks: scales f16 [2, 16], quants [2, 8, 16, 4]: byte 4 r + c of step s is feature r's weight of
+//         input 32 b + 4 s + c, plus 128. Of an odd last block only the first half
+//   Q4_0  for each two blocks: scales f16 [2, 16], nibbles [2, 4, 16, 4]: byte 4 r + c of pair s holds feature r's
+//         weights of inputs 32 b + 4 s + c (low) and 32 b + 16 + 4 s + c (high), plus 8
 //   Q4_K  for each 256 inputs: d f16 [16], dmin f16 [16], scales u8 [8, 16], mins u8 [8, 16], nibbles [8, 4, 16, 4]
 //   Q5_K  as Q4_K with quants [8, 8, 16, 4] of 0..31
 //   Q6_K  for each 256 inputs: d f16 [16], 32 bytes of nothing, scales i8 [8, 2, 16], quants [8, 8, 16, 4] of 0..63
-constexpr size_t kHeaderBytes = 64 + 256;  ///< of a K type's 256 inputs
 
 constexpr bool is_k_type(tensor::DType type) {
   return type == tensor::DType::q4_k || type == tensor::DType::q5_k || type == tensor::DType::q6_k;
@@ -31,24 +30,23 @@ constexpr int32_t offset_of(tensor::DType type) {
 /// Where a block's parts lie in a panel.
 struct PanelLayout {
   tensor::DType type;
-  size_t scale_bytes;  ///< in front of the quants: Q8_0 and Q4_0 only
-  constexpr PanelLayout(tensor::DType type, int64_t blocks)
-      : type(type), scale_bytes((static_cast<size_t>(blocks) * 32 + 63) / 64 * 64) {}
-  constexpr size_t group_bytes() const { return kHeaderBytes + 8 * quant_bytes(type); }
+  constexpr int64_t group_blocks() const { return is_k_type(type) ? 8 : 2; }
+  constexpr size_t header_bytes() const { return is_k_type(type) ? 64 + 256 : 64; }
+  constexpr size_t group_bytes() const { return header_bytes() + static_cast<size_t>(group_blocks()) * quant_bytes(type); }
+  constexpr size_t group_at(int64_t block) const { return static_cast<size_t>(block / group_blocks()) * group_bytes(); }
   constexpr size_t quants(int64_t block) const {
-    const auto b = static_cast<size_t>(block);
-    if (is_k_type(type)) return b / 8 * group_bytes() + kHeaderBytes + b % 8 * quant_bytes(type);
-    return scale_bytes + b * quant_bytes(type);
+    return group_at(block) + header_bytes() + static_cast<size_t>(block % group_blocks()) * quant_bytes(type);
   }
   /// The f16 scales of 16 features.
   constexpr size_t scales(int64_t block) const {
-    const auto b = static_cast<size_t>(block);
-    return is_k_type(type) ? b / 8 * group_bytes() : b * 32;
+    return group_at(block) + (is_k_type(type) ? 0 : static_cast<size_t>(block % 2) * 32);
   }
   /// K types: the 8-bit scales of the block; Q4_K's and Q5_K's mins come 128 bytes later.
   constexpr size_t small_scales(int64_t block) const {
-    const auto b = static_cast<size_t>(block);
-    return b / 8 * group_bytes() + 64 + b % 8 * (type == tensor::DType::q6_k ? 32 : 16);
+    return group_at(block) + 64 + static_cast<size_t>(block % 8) * (type == tensor::DType::q6_k ? 32 : 16);
+  }
+  constexpr size_t panel_bytes(int64_t blocks) const {
+    return blocks % group_blocks() == 0 ? group_at(blocks) : quants(blocks - 1) + quant_bytes(type);
   }
 };
 
@@ -72,6 +70,7 @@ struct PanelCall {
   const int32_t* tile;  ///< at block 0
   int64_t tokens;
   tensor::Rows y;       ///< `tokens` rows of the layer's out() columns
+  bool ahead = false;   ///< the panels are read once, one after the other, from memory: fetch what comes next
 };
 
 /// Every y is fma(f32(integer sum), weight scale * activation scale, y) block by block in rising order, one more

@@ -102,7 +102,7 @@ void pack_q6_k(const tensor::BlockQ6K& block, int64_t group, const detail::Panel
 
 template <class Block, class Pack>
 void pack_rows(const tensor::View& weight, const PackedLinear& packed, std::byte* data, size_t panel_bytes, Pack pack) {
-  const detail::PanelLayout layout(weight.dtype, packed.blocks());
+  const detail::PanelLayout layout{weight.dtype};
   const int64_t count = packed.in() / tensor::block_elements(weight.dtype);
   const auto* blocks = reinterpret_cast<const Block*>(weight.data);
   parallel_for(packed.panels(), 4, [&](int64_t begin, int64_t end) {
@@ -117,10 +117,7 @@ void pack_rows(const tensor::View& weight, const PackedLinear& packed, std::byte
 }
 
 size_t panel_bytes(DType type, int64_t in) {
-  const int64_t blocks = in / PackedLinear::kBlock;
-  const detail::PanelLayout layout(type, blocks);
-  if (detail::is_k_type(type)) return static_cast<size_t>(blocks / 8) * layout.group_bytes();
-  return layout.scale_bytes + static_cast<size_t>(blocks) * detail::quant_bytes(type);
+  return detail::PanelLayout{type}.panel_bytes(in / PackedLinear::kBlock);
 }
 
 // Large layers lie in huge pages where the system gives them: reading then never waits for a page table.

@@ -76,7 +76,7 @@ __m256 each(const int32_t* p) { return _mm256_broadcast_ss(reinterpret_cast<cons
 // Integer sums of steps [kFirst, kLast) for kTokens tokens and eight features, from `starts` on. `quants` are the
 // eight features' own, `tile` the first token's.
 template <DType kType, int kTokens, int kFirst, int kLast>
-void dot_steps(const std::byte* quants, const int32_t* tile, int64_t stride, const int32_t* starts, __m256i* sums) {
+CALLIOPE_INLINE void dot_steps(const std::byte* quants, const int32_t* tile, int64_t stride, const int32_t* starts, __m256i* sums) {
   const __m256i ones = _mm256_set1_epi16(1);
   const auto load = [&](int s) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(quants + 64 * s)); };
   const auto four = [&](int s, int t) { return _mm256_set1_epi32(tile[s * stride + t]); };
@@ -121,7 +121,7 @@ void dot_steps(const std::byte* quants, const int32_t* tile, int64_t stride, con
 // Eight features from 8 `half` on, kTokens tokens from t on.
 template <DType kType, int kTokens>
 void multiply_tile(const PanelCall& call, int64_t half, int64_t token) {
-  const PanelLayout layout(kType, call.w.blocks());
+  constexpr PanelLayout layout{kType};
   const std::byte* panel = call.w.panel(call.panel);
   const int64_t first = call.panel * PackedLinear::kPanel + 8 * half, stride = call.tokens;
   const __m256i lanes = first_lanes(std::clamp<int64_t>(call.w.out() - first, 0, 8));
@@ -135,7 +135,7 @@ void multiply_tile(const PanelCall& call, int64_t half, int64_t token) {
     const std::byte* quants = panel + layout.quants(b) + 32 * half;
     const __m256 d = halves(panel + layout.scales(b) + 16 * half);
     __m256i sums[kTokens];
-    const auto finish = [&](__m256 scale) {
+    const auto finish = [&](__m256 scale) __attribute__((always_inline)) {
       CALLIOPE_UNROLL
       for (int t = 0; t < kTokens; ++t) {
         y[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t]), _mm256_mul_ps(scale, each(tile + 8 * stride + t)), y[t]);

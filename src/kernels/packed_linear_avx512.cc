@@ -60,10 +60,19 @@ __m512 small(const std::byte* p, bool is_signed) {
 
 __m512 each(const int32_t* p) { return _mm512_castsi512_ps(_mm512_set1_epi32(*p)); }
 
+// Far enough that memory answers in time. Beyond a panel lies the next one; past the last, fetching does nothing.
+constexpr int64_t kAhead = 4096;
+
+template <size_t kBytes>
+CALLIOPE_INLINE void fetch(const std::byte* from) {
+  CALLIOPE_UNROLL
+  for (size_t i = 0; i < kBytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(from + i), _MM_HINT_T0);
+}
+
 // sums += stored weights of steps [kFirst, kLast) times four quants of every token; a lane is an output feature.
 template <DType kType, int kTokens, int kFirst, int kLast>
-void add_steps(const std::byte* quants, const int32_t* tile, __m512i* sums) {
-  const auto step = [&](__m512i weights, int s) {
+CALLIOPE_INLINE void add_steps(const std::byte* quants, const int32_t* tile, __m512i* sums) {
+  const auto step = [&](__m512i weights, int s) __attribute__((always_inline)) {
     CALLIOPE_UNROLL
     for (int t = 0; t < kTokens; ++t) {
       sums[t] = _mm512_dpbusd_epi32(sums[t], weights, _mm512_set1_epi32(tile[s * kTokens + t]));
@@ -85,7 +94,7 @@ void add_steps(const std::byte* quants, const int32_t* tile, __m512i* sums) {
 
 template <DType kType, int kTokens>
 void multiply_tile(const PanelCall& call) {
-  const PanelLayout layout(kType, call.w.blocks());
+  constexpr PanelLayout layout{kType};
   const std::byte* panel = call.w.panel(call.panel);
   const int64_t first = call.panel * PackedLinear::kPanel, columns = call.w.out() - first;
   const auto lanes = static_cast<__mmask16>(columns >= 16 ? 0xffff : (1 << columns) - 1);
@@ -97,13 +106,14 @@ void multiply_tile(const PanelCall& call) {
   const int32_t* tile = call.tile + call.begin * kTileWords * kTokens;
   for (int64_t b = call.begin; b < call.end; ++b, tile += kTileWords * kTokens) {
     const std::byte* quants = panel + layout.quants(b);
+    if (call.ahead) fetch<quant_bytes(kType)>(quants + kAhead);
     const __m512 d = halves(panel + layout.scales(b));
     __m512i sums[kTokens];
-    const auto start = [&](int word) {
+    const auto start = [&](int word) __attribute__((always_inline)) {
       CALLIOPE_UNROLL
       for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_set1_epi32(tile[word * kTokens + t]);
     };
-    const auto finish = [&](__m512 scale) {
+    const auto finish = [&](__m512 scale) __attribute__((always_inline)) {
       CALLIOPE_UNROLL
       for (int t = 0; t < kTokens; ++t) {
         y[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t]), _mm512_mul_ps(scale, each(tile + 8 * kTokens + t)), y[t]);

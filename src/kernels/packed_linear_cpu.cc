@@ -84,7 +84,7 @@ float add_block(DType type, const std::byte* panel, const PanelLayout& layout, i
 }
 
 void multiply(const PanelCall& call) {
-  const PanelLayout layout(call.w.type(), call.w.blocks());
+  const PanelLayout layout{call.w.type()};
   const std::byte* panel = call.w.panel(call.panel);
   const int64_t first = call.panel * PackedLinear::kPanel;
   for (int64_t o = first; o < std::min(first + PackedLinear::kPanel, call.w.out()); ++o) {

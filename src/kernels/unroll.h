@@ -7,3 +7,6 @@
 #else
 #define CALLIOPE_UNROLL _Pragma("GCC unroll 16")
 #endif
+
+// For the parts of a kernel that share registers: a call between them would put every vector into memory.
+#define CALLIOPE_INLINE [[gnu::always_inline]] inline
