@@ -14,8 +14,8 @@ namespace {
 constexpr int kMisused = 2;
 
 void add_model_option(CLI::App& command, const std::string& names, std::string& model) {
-  command.add_option(names, model, "Checkpoint folder (default: the calliope-nano that ships with the program)")
-      ->type_name("DIR");
+  command.add_option(names, model, "Checkpoint folder or GGUF file (default: the calliope-nano that ships with the program)")
+      ->type_name("MODEL");
 }
 
 void add_threads_option(CLI::App& command, int& threads) {
@@ -102,6 +102,34 @@ void add_trace(CLI::App& app, TraceOptions& options) {
   command->add_flag("--speak", options.speak, "Speak the answer: codes and waveform");
 }
 
+void add_quantize(CLI::App& app, QuantizeOptions& options) {
+  auto* command = app.add_subcommand("quantize", "Write a checkpoint as one GGUF file, smaller and faster");
+  command->add_option("model", options.model, "Checkpoint folder")->required()->type_name("MODEL");
+  command->add_option("out", options.out, "GGUF file to write")->required()->check(not_empty())->type_name("OUT.gguf");
+  command->add_option("--type", options.type, "q8_0, q4_0, f16, bf16 or f32: what matrices are stored in")
+      ->required()
+      ->check(one_of({"q8_0", "q4_0", "f16", "bf16", "f32"}))
+      ->type_name("TYPE");
+  command->add_flag("--errors", options.errors, "Print every tensor and its relative error");
+  add_threads_option(*command, options.threads);
+  command->footer("Example:\n  calliope quantize models/calliope-nano nano.gguf --type q8_0\n  calliope ask hi --model nano.gguf\n");
+}
+
+void add_perplexity(CLI::App& app, PerplexityOptions& options) {
+  auto* command = app.add_subcommand("perplexity", "Measure how well a model foretells answers, alone or against another");
+  command->add_option("text", options.text, "Lines of a question, a tab and an answer")
+      ->required()
+      ->check(existing_file())
+      ->type_name("FILE");
+  add_model_option(*command, "-m,--model", options.model);
+  command->add_option("--reference", options.reference, "Checkpoint folder or GGUF file to compare with")->type_name("MODEL");
+  command->add_option("--max-tokens", options.max_tokens, "Longest greedy answer to compare")
+      ->check(whole_number(1, 4096))
+      ->type_name("N")
+      ->capture_default_str();
+  add_threads_option(*command, options.threads);
+}
+
 /// What is wrong with the arguments, and where to read more.
 std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const auto chosen = app.get_subcommands();
@@ -146,6 +174,10 @@ int run_command_line(int argc, const char* const* argv) {
   add_bench(app, bench);
   TraceOptions trace;
   add_trace(app, trace);
+  QuantizeOptions quantize;
+  add_quantize(app, quantize);
+  PerplexityOptions perplexity;
+  add_perplexity(app, perplexity);
   app.footer("calliope COMMAND --help tells more about one of them.\n");  // after the commands, which would inherit it
 
   if (argc < 2) {
@@ -164,6 +196,8 @@ int run_command_line(int argc, const char* const* argv) {
   if (chosen == "serve") return run_serve(serve);
   if (chosen == "info") return run_info(info);
   if (chosen == "bench") return run_bench(bench);
+  if (chosen == "quantize") return run_quantize(quantize);
+  if (chosen == "perplexity") return run_perplexity(perplexity);
   return run_trace(trace);
 }
 

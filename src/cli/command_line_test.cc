@@ -58,6 +58,10 @@ TEST(CommandLine, EveryMisuseSaysWhatToDo) {
       {{"info", "a", "b"}, "'b' is one argument too many"},
       {{"bench", "--batch", "1,x"}, "--batch: must be a whole number from 1 to 1024, not 'x'"},
       {{"trace", "m"}, "--out is required"},
+      {{"quantize", "m", "x.gguf"}, "--type is required"},
+      {{"quantize", "m", "x.gguf", "--type", "q5"}, "--type: must be q8_0, q4_0, f16, bf16 or f32, not 'q5'"},
+      {{"quantize", "m", "--type", "q8_0"}, "out is required"},
+      {{"perplexity", "no-such.txt"}, "there is no file 'no-such.txt'"},
   };
   for (const auto& [arguments, message] : cases) {
     const Outcome outcome = run(arguments);
@@ -69,7 +73,7 @@ TEST(CommandLine, EveryMisuseSaysWhatToDo) {
 }
 
 TEST(CommandLine, HelpIsForPeople) {
-  for (const char* command : {"ask", "serve", "info", "bench", "trace"}) {
+  for (const char* command : {"ask", "serve", "info", "bench", "trace", "quantize", "perplexity"}) {
     const Outcome outcome = run({command, "--help"});
     EXPECT_EQ(outcome.status, 0);
     EXPECT_THAT(outcome.out, HasSubstr("Usage: calliope " + std::string(command)));
@@ -98,10 +102,33 @@ TEST(CommandLine, WhatCannotBeWrittenIsToldFirst) {
   for (const char* path : {"/no/such/folder/x.wav", "/proc/x.wav"}) {
     EXPECT_THAT(run({"ask", "hi", "-m", "/no/such/model", "--speak", path}).err,
                 HasSubstr(std::string("cannot write ") + path));
+    EXPECT_THAT(run({"quantize", "/no/such/model", path, "--type", "q8_0"}).err, HasSubstr(std::string("cannot write ") + path));
     EXPECT_THAT(run({"trace", "/no/such/model", "--request", CALLIOPE_SOURCE_DIR "/LICENSE", "--out", path}).err,
                 HasSubstr(std::string("cannot write ") + path));
   }
   EXPECT_THAT(run({"ask", "hi", "-m", "/no/such/model", "--speak", "/tmp"}).err, HasSubstr("it is a folder"));
+}
+
+TEST(CommandLine, AQuantisedModelGoesWhereAFolderGoes) {
+  const std::string file = (std::filesystem::temp_directory_path() / ("calliope-cli-" + std::to_string(::getpid()) + ".gguf")).string();
+  const Outcome written = run({"quantize", CALLIOPE_SOURCE_DIR "/models/calliope-nano", file.c_str(), "--type", "q8_0", "--errors"});
+  ASSERT_EQ(written.status, 0) << written.err;
+  EXPECT_THAT(written.out, HasSubstr("thinker.model.layers.0.mlp.down_proj.weight"));
+  EXPECT_THAT(written.out, HasSubstr("tensors converted"));
+  const Outcome info = run({"info", file.c_str()});
+  EXPECT_THAT(info.out, HasSubstr("Q8_0"));
+  EXPECT_THAT(info.out, HasSubstr("code predictor"));
+  const Outcome answer = run({"ask", "What is the capital of France?", "--temperature", "0", "-m", file.c_str()});
+  EXPECT_EQ(answer.status, 0) << answer.err;
+  EXPECT_THAT(answer.out, HasSubstr("Paris"));
+  const std::string questions = file + ".txt";
+  std::ofstream(questions) << "What is the capital of France?\tThe capital of France is Paris.\n";
+  const Outcome measured = run({"perplexity", questions.c_str(), "-m", file.c_str(), "--reference", CALLIOPE_SOURCE_DIR "/models/calliope-nano"});
+  EXPECT_EQ(measured.status, 0) << measured.err;
+  EXPECT_THAT(measured.out, HasSubstr("same greedy answer     1 of 1"));
+  EXPECT_THAT(run({"perplexity", CALLIOPE_SOURCE_DIR "/LICENSE", "-m", file.c_str()}).err, HasSubstr("a tab and an answer"));
+  std::filesystem::remove(file);
+  std::filesystem::remove(questions);
 }
 
 TEST(CheckWritable, LeavesWhatIsThereAndNothingNew) {

@@ -8,7 +8,7 @@
 
 namespace calliope::cli {
 
-/// The checkpoint folder to use when none is named: $CALLIOPE_MODEL, else calliope-nano beside the program or the sources.
+/// The checkpoint to use when none is named: $CALLIOPE_MODEL, else calliope-nano beside the program or the sources.
 std::string default_model();
 
 /// Prints what went wrong as "calliope <command>: ..." and returns the exit status of a failure.
@@ -35,6 +35,26 @@ struct InfoOptions {
 };
 /// Prints the parts of a checkpoint, their shapes and sizes, and the memory needed.
 int run_info(const InfoOptions& options);
+
+struct QuantizeOptions {
+  std::string model;
+  std::string out;   ///< GGUF file to write
+  std::string type;  ///< q8_0, q4_0, f16, bf16 or f32
+  int threads = 0;
+  bool errors = false;  ///< print every tensor and what it lost
+};
+/// Writes a whole checkpoint to one GGUF file.
+int run_quantize(const QuantizeOptions& options);
+
+struct PerplexityOptions {
+  std::string model;
+  std::string text;       ///< file of lines "question<TAB>answer"
+  std::string reference;  ///< model to compare with; empty: none
+  int max_tokens = 48;    ///< longest greedy answer
+  int threads = 0;
+};
+/// Measures how well a model foretells given answers, and where it differs from a reference.
+int run_perplexity(const PerplexityOptions& options);
 
 struct TraceOptions {
   std::string model;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cli/commands.h"
+#include "cli/human_bytes.h"
 #include "model/model.h"
 
 namespace calliope::cli {
@@ -13,18 +14,6 @@ struct Part {
   int64_t tensors = 0, parameters = 0;
   size_t bytes = 0;
 };
-
-std::string human(double bytes) {
-  char text[32];
-  const char* unit = "B";
-  for (const char* next : {"kB", "MB", "GB"}) {
-    if (bytes < 1000) break;
-    bytes /= 1000;
-    unit = next;
-  }
-  std::snprintf(text, sizeof text, bytes < 10 && unit[0] != 'B' ? "%.1f %s" : "%.0f %s", bytes, unit);
-  return text;
-}
 
 std::string part_of(const std::string& tensor) {
   for (const auto& [prefix, name] : {std::pair{"thinker.audio_tower.", "audio encoder"}, {"thinker.visual.", "vision encoder"},
@@ -64,10 +53,14 @@ Result<void> info(const InfoOptions& options) {
     types[std::string(tensor::name_of(view.dtype))] += view.shape.elements();
   }
   std::printf("%s\n\nparts\n", folder.c_str());
-  std::printf("  %-15s %ld layers, width %ld, %ld mel bands\n", "audio encoder", long(c.thinker.audio.encoder_layers), long(c.thinker.audio.d_model),
-              long(c.thinker.audio.num_mel_bins));
-  std::printf("  %-15s %ld layers, width %ld, patch %ld, DeepStack after %zu layers\n", "vision encoder", long(c.thinker.vision.depth),
-              long(c.thinker.vision.hidden_size), long(c.thinker.vision.patch_size), c.thinker.vision.deepstack_visual_indexes.size());
+  if (model->text_only) {
+    std::printf("  a text model: it takes no pictures and sounds\n");
+  } else {
+    std::printf("  %-15s %ld layers, width %ld, %ld mel bands\n", "audio encoder", long(c.thinker.audio.encoder_layers), long(c.thinker.audio.d_model),
+                long(c.thinker.audio.num_mel_bins));
+    std::printf("  %-15s %ld layers, width %ld, patch %ld, DeepStack after %zu layers\n", "vision encoder", long(c.thinker.vision.depth),
+                long(c.thinker.vision.hidden_size), long(c.thinker.vision.patch_size), c.thinker.vision.deepstack_visual_indexes.size());
+  }
   print_decoder("thinker", c.thinker.text);
   if (model->speaks()) {
     print_decoder("talker", c.talker.text);
@@ -82,7 +75,7 @@ Result<void> info(const InfoOptions& options) {
   }
   std::printf("\nweights\n  %-15s %8s %12s %9s\n", "part", "tensors", "parameters", "bytes");
   const auto row = [](const char* name, const Part& part) {
-    std::printf("  %-15s %8ld %12ld %9s\n", name, long(part.tensors), long(part.parameters), human(double(part.bytes)).c_str());
+    std::printf("  %-15s %8ld %12ld %9s\n", name, long(part.tensors), long(part.parameters), human_bytes(double(part.bytes)).c_str());
   };
   for (const auto& [name, part] : parts) row(name.c_str(), part);
   row("all", all);
@@ -90,9 +83,9 @@ Result<void> info(const InfoOptions& options) {
   for (const auto& [type, count] : types) std::printf(" %s %.1f %%", type.c_str(), 100.0 * double(count) / double(all.parameters));
   const int64_t per_token = model::Decoder::cache_bytes_per_token(c.thinker.text);
   const int64_t context = c.thinker.text.max_position_embeddings;
-  std::printf("\n\nmemory\n  weights         %s, mapped from the file\n", human(double(all.bytes)).c_str());
-  std::printf("  KV cache        %s a token, %s for the whole context of %ld tokens\n", human(double(per_token)).c_str(),
-              human(double(per_token) * double(context)).c_str(), long(context));
+  std::printf("\n\nmemory\n  weights         %s, mapped from the file\n", human_bytes(double(all.bytes)).c_str());
+  std::printf("  KV cache        %s a token, %s for the whole context of %ld tokens\n", human_bytes(double(per_token)).c_str(),
+              human_bytes(double(per_token) * double(context)).c_str(), long(context));
   return {};
 }
 

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace calliope::cli {
 namespace {
@@ -55,6 +57,19 @@ CLI::Validator existing_file() {
         const bool words = path.find(' ') != std::string::npos;
         return "there is no file '" + path + "'" +
                (words ? "; if this is the question, put it before the options" : "");
+      },
+      "");
+}
+
+CLI::Validator one_of(std::vector<std::string> words) {
+  return CLI::Validator(
+      [words = std::move(words)](std::string& text) {
+        std::string list;
+        for (const std::string& word : words) {
+          if (text == word) return std::string();
+          list += (list.empty() ? "" : &word == &words.back() ? " or " : ", ") + word;
+        }
+        return "must be " + list + ", not '" + text + "'";
       },
       "");
 }

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace calliope::cli {
 
@@ -13,6 +15,8 @@ CLI::Validator whole_number(int64_t low, int64_t high);
 CLI::Validator number(double low, double high);
 /// A file that is there, and no folder.
 CLI::Validator existing_file();
+/// One of these words.
+CLI::Validator one_of(std::vector<std::string> words);
 /// Anything but an empty text.
 CLI::Validator not_empty();
 
