@@ -186,7 +186,8 @@ def augment(x: np.ndarray, rng: random.Random) -> np.ndarray:
         tail = np.random.randn(2000).astype(np.float32) * np.exp(-np.arange(2000) / rng.uniform(100, 600)).astype(np.float32)
         tail[0] = rng.uniform(3, 12)
         y = fftconvolve(y, tail / np.abs(tail).max())[: len(y) + 800].astype(np.float32)
-    y = np.pad(y, (int(RATE * rng.uniform(0, 0.25)), int(RATE * rng.uniform(0, 0.3))))
+    if rng.random() < 0.6:  # some recordings have no silence around what is said
+        y = np.pad(y, (int(RATE * rng.uniform(0, 0.25)), int(RATE * rng.uniform(0, 0.3))))
     y *= rng.uniform(0.08, 0.9) / max(1e-4, float(np.abs(y).max()))
     noise = np.random.randn(len(y)).astype(np.float32)
     if rng.random() < 0.5:
