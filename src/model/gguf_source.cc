@@ -62,7 +62,10 @@ bool begins_as_gguf(const std::string& path) {
 
 Result<ModelSource> open_gguf(const std::string& path) {
   TRY(GgufFile opened, GgufFile::open(path));
-  const auto file = std::make_shared<const GgufFile>(std::move(opened));
+  return gguf_source(std::make_shared<const GgufFile>(std::move(opened)), path);
+}
+
+Result<ModelSource> gguf_source(const std::shared_ptr<const GgufFile>& file, const std::string& path) {
   const auto text = [&](const char* key) {
     const auto* value = file->find(key);
     return std::string(value ? value->text().value_or("") : "");

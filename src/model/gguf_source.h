@@ -1,9 +1,14 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/result.h"
 #include "model/model_source.h"
+
+namespace calliope::tensor {
+class GgufFile;
+}
 
 namespace calliope::model {
 
@@ -30,5 +35,7 @@ bool begins_as_gguf(const std::string& path);
 
 /// Opens a GGUF file of ours, or of a Qwen3 text model. unsupported, with its name, for another architecture.
 Result<ModelSource> open_gguf(const std::string& path);
+/// The same of a file that has been read; `path` names it in errors.
+Result<ModelSource> gguf_source(const std::shared_ptr<const tensor::GgufFile>& file, const std::string& path);
 
 }  // namespace calliope::model

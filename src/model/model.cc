@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "base/memory_limit.h"
+
 namespace calliope::model {
 namespace {
 
@@ -45,6 +47,7 @@ Result<void> check_chat_tokens(const Model& model) {
 
 Result<std::shared_ptr<const Model>> load_model(const std::string& path) {
   TRY(ModelSource from, open_model_source(path));
+  TRY_VOID(check_memory(path, from.weights.bytes(), memory_limit()));
   TRY(ChatTemplate chat_template, ChatTemplate::parse(from.files.chat_template));
   LogMelConfig log_mel;
   ImageProcessorConfig image_processor;

@@ -65,6 +65,14 @@ Result<ModelSource> model_source_of(CheckpointFiles files, Weights weights) {
   return source;
 }
 
+Result<void> check_memory(const std::string& path, size_t needed, size_t limit) {
+  if (needed <= limit) return {};
+  const auto mib = [](size_t bytes) { return std::to_string((bytes + (size_t{1} << 20) - 1) >> 20) + " MiB"; };
+  return fail(ErrorCode::too_large,
+              "the weights of " + path + " take " + mib(needed) + ", but this program may use " + mib(limit) +
+                  " of memory: quantise them (calliope quantize --type q4_0), take a smaller model, or a larger machine", path);
+}
+
 Result<ModelSource> open_model_source(const std::string& path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return open_folder(path);

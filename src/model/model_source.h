@@ -37,6 +37,9 @@ Result<ModelSource> open_model_source(const std::string& path);
 /// The checkpoint of files that have been read.
 Result<ModelSource> model_source_of(CheckpointFiles files, Weights weights);
 
+/// too_large, with the numbers, when weights of `needed` bytes do not fit into `limit` bytes of memory.
+Result<void> check_memory(const std::string& path, size_t needed, size_t limit);
+
 /// The whole of a small file. not_found (a folder too), io or too_large (over `limit` bytes).
 Result<std::string> read_file(const std::string& path, size_t limit = size_t{256} << 20);
 

@@ -196,5 +196,13 @@ TEST_F(Changed, FilesThatAreNoGgufAreNamed) {
   EXPECT_EQ(open_model_source(file("none.gguf")).error().code, ErrorCode::not_found);
 }
 
+TEST(CheckMemory, SaysBothNumbers) {
+  EXPECT_TRUE(check_memory("m", 1000, 1000));
+  const auto refused = check_memory("m", size_t{17} << 30, size_t{8} << 30);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::too_large);
+  EXPECT_THAT(refused.error().message, HasSubstr("the weights of m take 17408 MiB, but this program may use 8192 MiB"));
+}
+
 }  // namespace
 }  // namespace calliope::model

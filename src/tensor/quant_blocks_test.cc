@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "tensor/safetensors.h"
 #include "tensor/tensor.h"
 
 namespace calliope::tensor {
@@ -92,7 +95,7 @@ TEST(QuantBlocks, ToF32AgreesWithAt) {
   std::mt19937 random(1);
   for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k}) {
     const int64_t columns = 2 * block_elements(type);
-    alignas(2) std::vector<std::byte> bytes(bytes_of(type, 3 * columns));
+    std::vector<std::byte> bytes(bytes_of(type, 3 * columns));
     for (auto& byte : bytes) byte = static_cast<std::byte>(random() & 0x3b);  // no infinite f16
     const View view{type, {3, columns}, bytes.data()};
     EXPECT_EQ(view.bytes(), bytes.size());
@@ -142,6 +145,31 @@ TEST(QuantBlocks, QuantisedBytesAreGgmls) {
   const std::vector<float> zeros(32);
   quantize(DType::q4_0, zeros, reinterpret_cast<std::byte*>(&q4));
   EXPECT_EQ(view_of(DType::q4_0, q4).at(7), 0.0f);
+}
+
+// tools/reference/make_quant_fixture.py: what ggml's own package makes of random blocks and values.
+TEST(QuantBlocks, AgreeWithGgml) {
+  const auto fixture = SafetensorsFile::open(CALLIOPE_SOURCE_DIR "/tests/fixtures/quant_blocks.safetensors");
+  ASSERT_TRUE(fixture) << fixture.error().message;
+  for (const DType type : {DType::q8_0, DType::q4_0, DType::q4_k, DType::q5_k, DType::q6_k}) {
+    std::string name(name_of(type));
+    for (char& c : name) c = static_cast<char>(std::tolower(c));
+    const View blocks = fixture->tensors().at(name + ".blocks"), values = fixture->tensors().at(name + ".values");
+    std::vector<std::byte> aligned(blocks.data, blocks.data + blocks.bytes());
+    const View view{type, values.shape, aligned.data()};
+    ASSERT_EQ(view.bytes(), blocks.bytes());
+    // Scale times quant and min are rounded in another order there: two roundings of each.
+    for (int64_t i = 0; i < values.shape[0]; ++i) {
+      ASSERT_NEAR(view.at(i), values.at(i), 4 * 0x1p-24f * (std::abs(values.at(i)) + 1000)) << name << " " << i;
+    }
+    if (type != DType::q8_0 && type != DType::q4_0) continue;
+    const View from = fixture->tensors().at("quantise." + name + ".values"), to = fixture->tensors().at("quantise." + name + ".blocks");
+    std::vector<float> floats(static_cast<size_t>(from.shape[0]));
+    from.to_f32(floats);
+    std::vector<std::byte> mine(to.bytes());
+    quantize(type, floats, mine.data());
+    for (size_t i = 0; i < mine.size(); ++i) ASSERT_EQ(mine[i], to.data[i]) << name << " byte " << i;
+  }
 }
 
 }  // namespace
