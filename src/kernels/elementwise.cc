@@ -28,7 +28,9 @@ void each_row(tensor::Rows x, void (*row)(float* x, int64_t n)) {
 void add(tensor::ConstRows a, tensor::Rows x) {
   CHECK(a.rows == x.rows && a.cols == x.cols);
   const auto row = row_kernels().add;
-  for (int64_t t = 0; t < x.rows; ++t) row(a.row(t), x.row(t), x.cols);
+  parallel_for(x.rows, 4 * grain(x.cols), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) row(a.row(t), x.row(t), x.cols);
+  });
 }
 
 void silu_mul(tensor::ConstRows up, tensor::Rows gate) {

@@ -75,9 +75,19 @@ void softmax(float* x, int64_t n) {
   each(x, n, [&](__m256 e) { return _mm256_div_ps(e, sum); });
 }
 
+void rope(float* x, const float* cosine, const float* sine, int64_t half) {
+  for (int64_t i = 0; i < half; i += 8) {
+    const __m256i mask = first_lanes(std::min<int64_t>(8, half - i));
+    const __m256 c = _mm256_maskload_ps(cosine + i, mask), s = _mm256_maskload_ps(sine + i, mask);
+    const __m256 a = _mm256_maskload_ps(x + i, mask), b = _mm256_maskload_ps(x + half + i, mask);
+    _mm256_maskstore_ps(x + i, mask, _mm256_fmsub_ps(a, c, _mm256_mul_ps(b, s)));
+    _mm256_maskstore_ps(x + half + i, mask, _mm256_fmadd_ps(b, c, _mm256_mul_ps(a, s)));
+  }
+}
+
 }  // namespace
 
-const ElementwiseRows kElementwiseAvx2 = {add, silu_mul, silu, gelu, gelu_tanh, softmax};
+const ElementwiseRows kElementwiseAvx2 = {add, silu_mul, silu, gelu, gelu_tanh, softmax, rope};
 
 }  // namespace calliope::kernels::detail
 #else

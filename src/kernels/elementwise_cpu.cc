@@ -37,8 +37,16 @@ void softmax(float* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) x[i] /= sum;
 }
 
+void rope(float* x, const float* cosine, const float* sine, int64_t half) {
+  for (int64_t i = 0; i < half; ++i) {
+    const float a = x[i], b = x[i + half];
+    x[i] = a * cosine[i] - b * sine[i];
+    x[i + half] = b * cosine[i] + a * sine[i];
+  }
+}
+
 }  // namespace
 
-const ElementwiseRows kElementwisePlain = {add, silu_mul, silu, gelu, gelu_tanh, softmax};
+const ElementwiseRows kElementwisePlain = {add, silu_mul, silu, gelu, gelu_tanh, softmax, rope};
 
 }  // namespace calliope::kernels::detail

@@ -23,6 +23,7 @@ struct MlpScratch {
   };
   std::vector<Choice> choices;
   std::vector<int64_t> order;
+  std::vector<LinearTask> first, second;  // of all experts: gate and up, then down
 };
 
 /// y = down(silu(gate(x)) * up(x)). x, y [T, D].

@@ -42,7 +42,8 @@ void linear_unpacked(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y)
 struct Rounded {
   tensor::ConstRows x;
   tensor::DType type;
-  size_t at = 0;  // words into the scratch
+  size_t at = 0;           // words into the scratch
+  int64_t first_tile = 0;  // of all
   int64_t tiles() const { return (x.rows + detail::kTileTokens - 1) / detail::kTileTokens; }
   int64_t first(int64_t tile) const { return x.rows * tile / tiles(); }
   size_t words(int64_t rows) const { return static_cast<size_t>(rows * x.cols / PackedLinear::kBlock * detail::kTileWords); }
@@ -90,12 +91,21 @@ struct Scratch {
   std::vector<Panels> panels;
 };
 
-void round_activations(const Rounded& rounded, int32_t* scratch) {
+void round_activations(const std::vector<Rounded>& all, int32_t* scratch) {
   const auto quantize = choose(detail::kPackedPlain, detail::kPackedAvx2, detail::kPackedAvx512).quantize;
-  parallel_for(rounded.tiles(), std::max<int64_t>(1, 65536 / (detail::kTileTokens * rounded.x.cols)), [&](int64_t begin, int64_t end) {
-    for (int64_t tile = begin; tile < end; ++tile) {
-      const int64_t row = rounded.first(tile);
-      quantize(rounded.x.slice(row, rounded.first(tile + 1) - row), rounded.type, scratch + rounded.at + rounded.words(row));
+  int64_t tiles = 0, elements = 0;
+  for (const Rounded& rounded : all) {
+    tiles += rounded.tiles();
+    elements += rounded.x.rows * rounded.x.cols;
+  }
+  parallel_for(tiles, std::max<int64_t>(1, 32768 * tiles / elements), [&](int64_t begin, int64_t end) {
+    for (const Rounded& rounded : all) {
+      const int64_t first = std::max(begin - rounded.first_tile, int64_t{0});
+      const int64_t last = std::min(end - rounded.first_tile, rounded.tiles());
+      for (int64_t tile = first; tile < last; ++tile) {
+        const int64_t row = rounded.first(tile);
+        quantize(rounded.x.slice(row, rounded.first(tile + 1) - row), rounded.type, scratch + rounded.at + rounded.words(row));
+      }
     }
   });
 }
@@ -105,13 +115,14 @@ void linear_packed(std::span<const LinearTask> tasks) {
   scratch.rounded.clear();
   scratch.panels.clear();
   size_t words = 0;
-  int64_t count = 0, work = 0;
+  int64_t count = 0, work = 0, tiles = 0;
   for (const LinearTask& task : tasks) {
     if (!task.w->packed || task.x.rows == 0) continue;
     const auto same = std::ranges::find_if(scratch.rounded, [&](const Rounded& r) { return r.serves(task); });
     scratch.panels.push_back({&task, static_cast<size_t>(same - scratch.rounded.begin()), count});
     if (same == scratch.rounded.end()) {
-      scratch.rounded.push_back({task.x, task.w->packed->type(), words});
+      scratch.rounded.push_back({task.x, task.w->packed->type(), words, tiles});
+      tiles += scratch.rounded.back().tiles();
       words += scratch.rounded.back().words(task.x.rows);
     }
     count += task.w->packed->panels();
@@ -120,7 +131,7 @@ void linear_packed(std::span<const LinearTask> tasks) {
   if (count == 0) return;
   scratch.words.resize({static_cast<int64_t>(words)});
   auto* base = reinterpret_cast<int32_t*>(scratch.words.data());
-  for (const Rounded& rounded : scratch.rounded) round_activations(rounded, base);
+  round_activations(scratch.rounded, base);
   // At least a quarter of a million multiply-adds a piece, else waking a thread costs more than it saves.
   const int64_t grain = std::max<int64_t>(1, 262144 * count / work);
   const Scratch& shared = scratch;
@@ -135,6 +146,10 @@ void linear_packed(std::span<const LinearTask> tasks) {
 }
 
 }  // namespace
+
+LinearWeight make_linear(const tensor::View& weight, const tensor::View& bias) {
+  return {weight, bias, weight && PackedLinear::packs(weight.dtype) ? PackedLinear::pack(weight) : nullptr};
+}
 
 void linear(std::span<const LinearTask> tasks) {
   bool packed = false;

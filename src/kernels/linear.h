@@ -17,6 +17,9 @@ struct LinearWeight {
   int64_t out() const { return weight.shape[0]; }
 };
 
+/// A layer of these weights, packed where their type packs (which copies them).
+LinearWeight make_linear(const tensor::View& weight, const tensor::View& bias = {});
+
 /// y = x W^T + b. x [T, in], y [T, out]; x and y must not overlap. Accumulates in f32. Every y[t, o] is summed in
 /// the same order whatever T and the number of threads, so a batch equals its rows one by one, bit for bit.
 ///

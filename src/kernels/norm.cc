@@ -1,7 +1,12 @@
 #include "kernels/norm.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/elementwise_internal.h"
+#include "kernels/isa.h"
 
 namespace calliope::kernels {
 namespace {
@@ -15,19 +20,25 @@ const float* in_f32(const tensor::View& weight) {
   return buffer.data();
 }
 
+// Waking a thread pays from some ten thousand elements on.
+template <class Row>
+void each_row(int64_t rows, int64_t cols, Row row) {
+  parallel_for(rows, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, cols)), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) row(t);
+  });
+}
+
 }  // namespace
 
 void rms_norm(tensor::ConstRows x, const tensor::View& weight, float eps, tensor::Rows y) {
   CHECK(x.rows == y.rows && x.cols == y.cols && weight.shape.elements() == x.cols);
   const float* w = in_f32<0>(weight);
-  for (int64_t t = 0; t < x.rows; ++t) {
-    const float* from = x.row(t);
-    float* to = y.row(t);
-    double squares = 0;
-    for (int64_t i = 0; i < x.cols; ++i) squares += double(from[i]) * from[i];
+  const detail::NormRows& run = choose(detail::kNormPlain, detail::kNormAvx2, detail::kNormAvx2);
+  each_row(x.rows, x.cols, [&](int64_t t) {
+    const double squares = run.squares(x.row(t), 0.0, x.cols);
     const float scale = 1.0f / std::sqrt(static_cast<float>(squares / double(x.cols)) + eps);
-    for (int64_t i = 0; i < x.cols; ++i) to[i] = from[i] * scale * w[i];
-  }
+    run.scale(x.row(t), 0.0f, scale, w, y.row(t), x.cols);
+  });
 }
 
 void layer_norm(tensor::ConstRows x, const tensor::View& weight, const tensor::View& bias, float eps, tensor::Rows y) {
@@ -35,17 +46,43 @@ void layer_norm(tensor::ConstRows x, const tensor::View& weight, const tensor::V
   CHECK(weight.shape.elements() == x.cols && bias.shape.elements() == x.cols);
   const float* w = in_f32<0>(weight);
   const float* b = in_f32<1>(bias);
-  for (int64_t t = 0; t < x.rows; ++t) {
-    const float* from = x.row(t);
-    float* to = y.row(t);
-    double sum = 0;
-    for (int64_t i = 0; i < x.cols; ++i) sum += from[i];
-    const double mean = sum / double(x.cols);
-    double squares = 0;
-    for (int64_t i = 0; i < x.cols; ++i) squares += (from[i] - mean) * (from[i] - mean);
+  const detail::NormRows& run = choose(detail::kNormPlain, detail::kNormAvx2, detail::kNormAvx2);
+  const auto add = choose(detail::kElementwisePlain, detail::kElementwiseAvx2, detail::kElementwiseAvx2).add;
+  each_row(x.rows, x.cols, [&](int64_t t) {
+    const double mean = run.sum(x.row(t), x.cols) / double(x.cols);
+    const double squares = run.squares(x.row(t), mean, x.cols);
     const auto scale = static_cast<float>(1.0 / std::sqrt(squares / double(x.cols) + eps));
-    for (int64_t i = 0; i < x.cols; ++i) to[i] = (from[i] - static_cast<float>(mean)) * scale * w[i] + b[i];
-  }
+    run.scale(x.row(t), static_cast<float>(mean), scale, w, y.row(t), x.cols);
+    add(b, y.row(t), x.cols);
+  });
 }
 
+namespace detail {
+namespace {
+
+// Eight sums side by side, as the vector kernels keep them.
+template <class Term>
+double sum_of(int64_t n, Term term) {
+  double sums[8] = {};
+  for (int64_t i = 0; i < n; ++i) sums[i % 8] += term(i);
+  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+double sum(const float* x, int64_t n) {
+  return sum_of(n, [&](int64_t i) { return double(x[i]); });
+}
+
+double squares(const float* x, double mean, int64_t n) {
+  return sum_of(n, [&](int64_t i) { return (x[i] - mean) * (x[i] - mean); });
+}
+
+void scale(const float* x, float mean, float factor, const float* w, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * factor * w[i];
+}
+
+}  // namespace
+
+const NormRows kNormPlain = {sum, squares, scale};
+
+}  // namespace detail
 }  // namespace calliope::kernels

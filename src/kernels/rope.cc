@@ -1,6 +1,11 @@
 #include "kernels/rope.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "base/thread_pool.h"
+#include "kernels/elementwise_internal.h"
+#include "kernels/isa.h"
 
 namespace calliope::kernels {
 
@@ -8,17 +13,13 @@ void rope(tensor::Rows x, int64_t head_dim, tensor::ConstRows cosine, tensor::Co
   const int64_t half = head_dim / 2;
   CHECK(head_dim % 2 == 0 && x.cols % head_dim == 0);
   CHECK(cosine.rows == x.rows && cosine.cols == half && sine.rows == x.rows && sine.cols == half);
-  for (int64_t t = 0; t < x.rows; ++t) {
-    const float* c = cosine.row(t);
-    const float* s = sine.row(t);
-    for (float* head = x.row(t); head < x.row(t) + x.cols; head += head_dim) {
-      for (int64_t i = 0; i < half; ++i) {
-        const float a = head[i], b = head[i + half];
-        head[i] = a * c[i] - b * s[i];
-        head[i + half] = b * c[i] + a * s[i];
-      }
+  const auto turn = choose(detail::kElementwisePlain, detail::kElementwiseAvx2, detail::kElementwiseAvx2).rope;
+  // Waking a thread pays from some ten thousand elements on.
+  parallel_for(x.rows, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, x.cols)), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      for (float* head = x.row(t); head < x.row(t) + x.cols; head += head_dim) turn(head, cosine.row(t), sine.row(t), half);
     }
-  }
+  });
 }
 
 void rope_frequencies(double theta, int64_t dim, std::span<float> out) {

@@ -5,11 +5,14 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/isa.h"
+
 namespace calliope::kernels {
 namespace {
 
-TEST(Rope, TurnsEachPairByItsAngle) {
-  for (const int64_t half : {1, 3, 4, 9, 16}) {
+void turn_each_pair(Isa isa) {
+  set_isa(isa);
+  for (const int64_t half : {1, 3, 4, 8, 9, 16, 35}) {
     const int64_t rows = 3, heads = 2;
     tensor::Tensor x({rows, heads * 2 * half}), cosine({rows, half}), sine({rows, half});
     for (int64_t i = 0; i < x.elements(); ++i) x.data()[i] = float(i % 13) - 6;
@@ -32,6 +35,11 @@ TEST(Rope, TurnsEachPairByItsAngle) {
       }
     }
   }
+}
+
+TEST(Rope, TurnsEachPairByItsAngle) {
+  for (const Isa isa : {Isa::plain, Isa::avx2}) turn_each_pair(isa);
+  set_isa(best_isa());
 }
 
 TEST(Rope, FrequenciesFallFromOneTowardsOneOverTheta) {

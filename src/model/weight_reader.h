@@ -25,12 +25,10 @@ class WeightReader {
     return {};
   }
 
-  /// name.weight [out, in], and name.bias [out] where there is one.
+  /// name.weight [out, in], packed if quantised, and name.bias [out] where there is one.
   kernels::LinearWeight linear(const std::string& name, int64_t out, int64_t in, bool bias = true) {
-    kernels::LinearWeight linear;
-    linear.weight = take(name + ".weight", {out, in});
-    if (bias) linear.bias = take(name + ".bias", {out});
-    return linear;
+    const auto weight = take(name + ".weight", {out, in});
+    return kernels::make_linear(weight, bias ? take(name + ".bias", {out}) : tensor::View());
   }
 
   /// name.weight [out, in, taps] and name.bias [out], packed.
