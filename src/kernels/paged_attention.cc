@@ -13,8 +13,6 @@ namespace {
 
 using tensor::DType;
 
-constexpr int64_t kTile = 4;  // queries of one key/value head that share what is loaded
-
 void check_layout(const PageLayout& layout) {
   CHECK(layout.tokens > 0 && layout.tokens % 16 == 0 && layout.tokens <= PageLayout::kMaxTokens);
   CHECK(layout.dtype == DType::f32 || layout.dtype == DType::bf16);
@@ -80,15 +78,17 @@ void paged_attention(tensor::ConstRows q, std::span<const PagedRows> sequences, 
   CHECK(q.cols == shape.heads * shape.head_dim && out.cols == q.cols && out.rows == q.rows);
   CHECK(layout.kv_heads == shape.kv_heads && layout.head_dim == shape.head_dim);
   CHECK(rows_of(sequences, layout) == q.rows);
-  const auto run = active_isa() == Isa::plain ? detail::paged_queries_plain : detail::paged_queries_avx2;
+  const auto run = choose<detail::PagedQueries>(detail::paged_queries_plain, detail::paged_queries_avx2, detail::paged_queries_avx512);
+  // Queries of one key/value head that share what is loaded.
+  const int64_t tile_queries = active_isa() == Isa::avx512 ? 8 : 4;
 
   // Items are tiles of every key/value head of every sequence; at least 64k multiply-adds a piece.
-  const auto tiles_of = [&](const PagedRows& sequence) { return (sequence.rows * group + kTile - 1) / kTile; };
+  const auto tiles_of = [&](const PagedRows& sequence) { return (sequence.rows * group + tile_queries - 1) / tile_queries; };
   int64_t items = 0, work = 0;
   for (const PagedRows& sequence : sequences) {
     const int64_t tiles = tiles_of(sequence) * shape.kv_heads;
     items += tiles;
-    work += tiles * 2 * kTile * shape.head_dim * (sequence.held + (sequence.rows + 1) / 2);
+    work += tiles * 2 * tile_queries * shape.head_dim * (sequence.held + (sequence.rows + 1) / 2);
   }
   if (items == 0) return;
   parallel_for(items, std::max<int64_t>(1, 65536 * items / std::max<int64_t>(1, work)), [&](int64_t begin, int64_t end) {
@@ -100,7 +100,7 @@ void paged_attention(tensor::ConstRows q, std::span<const PagedRows> sequences, 
       for (int64_t item = std::max(begin, first_item); item < std::min(end, last_item);) {
         const int64_t kv = (item - first_item) / tiles, tile = (item - first_item) % tiles;
         const int64_t count = std::min({tiles - tile, std::min(end, last_item) - item});
-        run(call, kv, tile * kTile, std::min((tile + count) * kTile, sequence.rows * group));
+        run(call, kv, tile * tile_queries, std::min((tile + count) * tile_queries, sequence.rows * group));
         item += count;
       }
       first_item = last_item;
