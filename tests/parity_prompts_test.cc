@@ -152,7 +152,7 @@ TEST_P(ParityPrompts, CodesAndWaveform) {
     std::copy(media_rows.begin(), media_rows.end(), media.data());
 
     const auto generated = expected_.integers(stem + "generated");
-    engine::Speech speech(*model_, prompt, media, index == 0 ? "Ethan" : "chelsie",
+    engine::Speech speech(*model_, prompt, media.rows(), index == 0 ? "Ethan" : "chelsie",
                           {.greedy = true, .max_frames = kFrames});
     // The reference never feeds the last token it generates, so it is not spoken.
     EXPECT_EQ(answer(prompt, state, generated.size()), generated);

@@ -45,6 +45,16 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
       ->check(whole_number(1, 65000))
       ->capture_default_str()
       ->type_name("N");
+  command
+      .add_option("--kv-memory", options.kv_memory_mib,
+                  "Memory for conversations (keys and values) in MiB (default: a quarter of the machine's, at most 16 of the "
+                  "longest)")
+      ->check(whole_number(1, 1 << 24))
+      ->type_name("MIB");
+  command.add_option("--kv-type", options.kv_type, "Type of keys and values: f32, or bf16 for twice as many in the same memory")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str()
+      ->type_name("TYPE");
   command.add_option("--drain-s", options.drain_s, "Seconds that requests get to end when the server stops")
       ->check(whole_number(0, 3600))
       ->capture_default_str()

@@ -24,6 +24,8 @@ struct ServeOptions {
   int max_body_mib = 64;
   int connections = 1024;
   int drain_s = 10;
+  int kv_memory_mib = 0;  ///< 0: computed
+  std::string kv_type = "f32";
 };
 
 /// Adds serve's options to its subcommand.

@@ -10,9 +10,10 @@
 namespace calliope::cli {
 namespace {
 
-// The folder's own name, as in models/calliope-nano.
+// The folder's own name, as in models/calliope-nano; a GGUF file's without its ending.
 std::string served_name(const std::string& folder) {
-  const std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
+  std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
+  if (path.extension() == ".gguf") path.replace_extension();
   const std::string name = (path.has_filename() ? path.filename() : path.parent_path().filename()).string();
   return name.empty() || name == "." || name == ".." ? "calliope" : name;
 }
@@ -22,8 +23,11 @@ Result<Answerer> open_model(const ServeOptions& options) {
   const std::string folder = options.model.empty() ? default_model() : options.model;
   TRY(auto model, model::load_model(folder));
   TRY_VOID(model::check_chat_tokens(*model));
-  return Answerer{std::make_shared<engine::Engine>(std::move(model), engine::EngineOptions{.model_name = served_name(folder)}),
-                  make_media_decoder()};
+  const engine::KvOptions kv{.bytes = static_cast<size_t>(options.kv_memory_mib) << 20,
+                             .dtype = options.kv_type == "bf16" ? tensor::DType::bf16 : tensor::DType::f32};
+  TRY_VOID(engine::Engine::check_memory(*model, kv));
+  engine::EngineOptions engine_options{.model_name = served_name(folder), .kv = kv};
+  return Answerer{std::make_shared<engine::Engine>(std::move(model), std::move(engine_options)), make_media_decoder()};
 }
 
 }  // namespace

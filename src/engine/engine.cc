@@ -2,16 +2,17 @@
 
 #include <condition_variable>
 #include <deque>
-#include <exception>
 #include <mutex>
 #include <stop_token>
 #include <thread>
 #include <utility>
 
+#include "engine/scheduler.h"
 #include "engine/session.h"
 
 namespace calliope::engine {
 
+// The queue, and the thread that takes from it.
 struct Engine::State {
   std::shared_ptr<const model::Model> model;
   EngineOptions options;
@@ -23,8 +24,8 @@ struct Engine::State {
     std::stop_token stop;
   };
   std::deque<Waiting> queue;
-  std::vector<std::unique_ptr<Session>> sessions;  // touched by the engine thread alone
-  std::jthread thread;                             // last: it uses everything above
+  std::unique_ptr<Scheduler> scheduler;  // touched by the engine thread alone
+  std::jthread thread;                   // last: it uses everything above
 
   void run(const std::stop_token& ending);
   void admit(const std::stop_token& ending);
@@ -33,28 +34,20 @@ struct Engine::State {
 // Moves waiting requests into free places; sleeps when there is nothing to do at all.
 void Engine::State::admit(const std::stop_token& ending) {
   std::unique_lock lock(mutex);
-  if (sessions.empty()) wake.wait(lock, ending, [&] { return !queue.empty(); });
-  while (!queue.empty() && sessions.size() < static_cast<size_t>(options.max_sessions)) {
+  if (scheduler->sessions() == 0) wake.wait(lock, ending, [&] { return !queue.empty(); });
+  while (!queue.empty() && scheduler->sessions() < static_cast<size_t>(options.max_sessions)) {
     Waiting next = std::move(queue.front());
     queue.pop_front();
-    sessions.push_back(std::make_unique<Session>(model, std::move(next.request), std::move(next.sink), std::move(next.stop)));
+    scheduler->add(std::make_unique<Session>(model, std::move(next.request), std::move(next.sink), std::move(next.stop)));
   }
 }
 
 void Engine::State::run(const std::stop_token& ending) {
   while (!ending.stop_requested()) {
     admit(ending);
-    std::erase_if(sessions, [](const std::unique_ptr<Session>& session) {
-      try {
-        return !session->step();
-      } catch (const std::exception& error) {
-        session->fail({ErrorCode::internal, error.what()});
-        return true;
-      }
-    });
+    scheduler->step();
   }
-  for (const auto& session : sessions) session->cancel();
-  sessions.clear();
+  scheduler->cancel_all();
   std::lock_guard lock(mutex);
   for (const Waiting& waiting : queue) waiting.sink->on_event(assistant::Finished{assistant::FinishReason::cancelled, {}});
   queue.clear();
@@ -63,10 +56,18 @@ void Engine::State::run(const std::stop_token& ending) {
 Engine::Engine(std::shared_ptr<const model::Model> model, EngineOptions options) : state_(std::make_unique<State>()) {
   state_->model = std::move(model);
   state_->options = std::move(options);
+  auto memory = KvMemory::make(*state_->model, state_->options.kv);
+  CHECK(memory);  // who takes a budget from outside asks check_memory first
+  state_->scheduler = std::make_unique<Scheduler>(*state_->model, std::move(*memory), state_->options.share_prefixes);
   state_->thread = std::jthread([state = state_.get()](const std::stop_token& ending) { state->run(ending); });
 }
 
 Engine::~Engine() = default;
+
+Result<void> Engine::check_memory(const model::Model& model, const KvOptions& options) {
+  TRY_VOID(KvMemory::make(model, options));
+  return {};
+}
 
 Result<void> Engine::submit(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop) {
   TRY_VOID(check_request(*state_->model, request));

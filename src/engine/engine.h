@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "assistant/engine.h"
+#include "engine/kv_memory.h"
 #include "model/model.h"
 
 namespace calliope::engine {
@@ -12,14 +13,18 @@ namespace calliope::engine {
 struct EngineOptions {
   std::string model_name = "calliope";
   int max_queued = 64;    ///< requests that wait; one more is refused with ErrorCode::unavailable
-  int max_sessions = 8;   ///< requests answered at once, each with its own KV cache
+  int max_sessions = 32;  ///< requests answered at once
+  KvOptions kv = {};      ///< memory for their keys and values; a request that does not fit waits for others to end
+  bool share_prefixes = true;  ///< keep what was run, for prompts that begin alike
 };
 
-/// Answers requests with one model. One thread computes; the open sessions take steps in turn, so a long answer never
-/// holds up a short one for longer than a step.
+/// Answers requests with one model. One thread computes: every round runs a step of all open sessions together and a piece
+/// of one prompt, so a long prompt or answer never holds up a short one for longer than a round.
 class Engine final : public assistant::Engine {
  public:
   Engine(std::shared_ptr<const model::Model> model, EngineOptions options);
+  /// Whether an engine with such memory can be made: too_large when it does not hold the model's smallest sequence.
+  static Result<void> check_memory(const model::Model& model, const KvOptions& options);
   /// Ends open requests with Finished{cancelled}.
   ~Engine() override;
 

@@ -64,27 +64,78 @@ std::unexpected<Error> in_messages(Error error) {
   return std::unexpected(std::move(error));
 }
 
+using Sounds = std::vector<const assistant::Sound*>;
+
+// What a sound's features depend on beside its samples: the reference pads all of a prompt to the longest, first its
+// samples, then the chunks of its frames. More than two windows of padding are as good as any.
+ContentHash sound_hash(const model::Model& model, const assistant::Sound& sound, const Sounds& sounds) {
+  const model::LogMelConfig& mel = model.log_mel.config();
+  size_t longest = 0;
+  for (const auto* other : sounds) longest = std::max(longest, other->samples.size());
+  const auto enough = static_cast<size_t>(2 * mel.n_fft + 4 * mel.hop_samples);
+  const size_t padding = mel.padding_value != 0 ? longest : std::min(longest - sound.samples.size(), enough);
+  const auto frames = static_cast<int64_t>(longest) / mel.hop_samples;
+  return content_hash(sound, {padding, static_cast<uint64_t>(std::min(frames, 2 * model.config.thinker.audio.n_window))});
+}
+
+// Encodes what the cache does not know. Where there is a sound shorter than a chunk, which is padded to the longest of the
+// prompt, that one goes along.
+Result<void> encode_sounds(const model::Model& model, const Sounds& sounds, MediaCache* cache, EncodedMedia& media) {
+  std::vector<std::span<const float>> samples;
+  std::vector<size_t> unknown;
+  for (const auto* sound : sounds) {
+    samples.emplace_back(sound->samples);
+    media.audio_hashes.push_back(sound_hash(model, *sound, sounds));
+    const auto* known = cache ? cache->find(media.audio_hashes.back()) : nullptr;
+    if (!known) unknown.push_back(media.audio.size());
+    media.audio.push_back(known ? known->features : Tensor());
+  }
+  if (unknown.empty()) return {};
+  TRY(const auto mels, model.log_mel.compute(samples));
+  const auto frames_of = [](const Tensor& mel) { return mel.shape()[0]; };
+  std::vector<tensor::ConstRows> clips;
+  int64_t shortest = frames_of(mels[unknown[0]]);
+  for (const size_t i : unknown) {
+    clips.push_back(mels[i].rows());
+    shortest = std::min(shortest, frames_of(mels[i]));
+  }
+  if (shortest < 2 * model.config.thinker.audio.n_window) clips.push_back(std::ranges::max_element(mels, {}, frames_of)->rows());
+  TRY(auto encoded, model.audio_encoder.encode(clips));
+  for (size_t i = 0; i < unknown.size(); ++i) {
+    Tensor& features = media.audio[unknown[i]] = std::move(encoded[i]);
+    if (cache) cache->keep(media.audio_hashes[unknown[i]], {features, {}});
+  }
+  return {};
+}
+
+Result<void> encode_image(const model::Model& model, const assistant::Image& image, MediaCache* cache, EncodedMedia& media) {
+  const ContentHash hash = content_hash(image);
+  media.image_hashes.push_back(hash);
+  if (const auto* known = cache ? cache->find(hash) : nullptr) {
+    TRY(const auto grid, model.image_processor.grid(image.width, image.height));
+    media.grids.push_back(grid);
+    media.images.push_back(*known);
+    return {};
+  }
+  TRY(const auto patches, model.image_processor.process(image.rgb, image.width, image.height));
+  TRY(auto features, model.vision_encoder.encode(patches.pixel_values.rows(), patches.grid));
+  if (cache) cache->keep(hash, features);
+  media.grids.push_back(patches.grid);
+  media.images.push_back(std::move(features));
+  return {};
+}
+
 // All media of a request, encoded in order.
-Result<EncodedMedia> encode_media(const model::Model& model, const assistant::Request& request) {
+Result<EncodedMedia> encode_media(const model::Model& model, const assistant::Request& request, MediaCache* cache) {
   EncodedMedia media;
-  std::vector<std::span<const float>> sounds;
+  Sounds sounds;
   for (const auto& turn : request.turns) {
     for (const auto& part : turn.parts) {
-      if (const auto* image = std::get_if<assistant::ImagePart>(&part)) {
-        TRY(const auto patches, model.image_processor.process((*image)->rgb, (*image)->width, (*image)->height));
-        TRY(auto features, model.vision_encoder.encode(patches.pixel_values.rows(), patches.grid));
-        media.images.push_back(std::move(features));
-        media.grids.push_back(patches.grid);
-      } else if (const auto* sound = std::get_if<assistant::SoundPart>(&part)) {
-        sounds.emplace_back((*sound)->samples);
-      }
+      if (const auto* sound = std::get_if<assistant::SoundPart>(&part)) sounds.push_back(sound->get());
+      if (const auto* image = std::get_if<assistant::ImagePart>(&part)) TRY_VOID(encode_image(model, **image, cache, media));
     }
   }
-  if (sounds.empty()) return media;
-  TRY(const auto mels, model.log_mel.compute(sounds));
-  std::vector<tensor::ConstRows> clips;
-  for (const Tensor& mel : mels) clips.push_back(mel.rows());
-  TRY(media.audio, model.audio_encoder.encode(clips));
+  TRY_VOID(encode_sounds(model, sounds, cache, media));
   return media;
 }
 
@@ -99,6 +150,24 @@ std::vector<int32_t> expand(const std::vector<int32_t>& ids, const EncodedMedia&
     out.insert(out.end(), static_cast<size_t>(count), id);
   }
   return out;
+}
+
+// The marks of a prompt whose placeholders are expanded.
+std::vector<TokenMark> marks_of(const std::vector<int32_t>& ids, const EncodedMedia& media, const model::ThinkerConfig& config) {
+  std::vector<TokenMark> marks;
+  for (const int32_t id : ids) marks.push_back(TokenMark::token(id));
+  const auto mark = [&](int32_t id, const std::vector<ContentHash>& hashes, auto rows_of) {
+    size_t at = 0;
+    for (size_t i = 0; i < hashes.size(); ++i) {
+      for (int64_t row = 0; row < rows_of(i); ++row) {
+        while (ids[at] != id) ++at;
+        marks[at++] = TokenMark::medium(hashes[i], row);
+      }
+    }
+  };
+  mark(config.image_token_id, media.image_hashes, [&](size_t i) { return media.images[i].features.shape()[0]; });
+  mark(config.audio_token_id, media.audio_hashes, [&](size_t i) { return media.audio[i].shape()[0]; });
+  return marks;
 }
 
 // Copies the rows of all features, one after the other, to the rows of `out` that hold `id`.
@@ -129,6 +198,13 @@ bool Prompt::is_media(int64_t row, const model::ThinkerConfig& config) const {
   return id == config.audio_token_id || id == config.image_token_id || id == config.video_token_id;
 }
 
+void Prompt::forget_rows() {
+  embeds = Tensor();
+  deepstack.clear();
+  image_features.clear();
+  audio_features.clear();
+}
+
 Result<Prompt> assemble_prompt(const model::Model& model, std::vector<int32_t> ids, EncodedMedia media) {
   const model::ThinkerConfig& config = model.config.thinker;
   Prompt prompt;
@@ -153,6 +229,8 @@ Result<Prompt> assemble_prompt(const model::Model& model, std::vector<int32_t> i
   for (int64_t row = 0; row < prompt.size(); ++row) {
     if (prompt.ids[static_cast<size_t>(row)] == config.image_token_id) prompt.visual_rows.push_back(row);
   }
+  const bool known = media.images.size() == media.image_hashes.size() && media.audio.size() == media.audio_hashes.size();
+  if (known) prompt.marks = marks_of(prompt.ids, media, config);
   const size_t levels = media.images.empty() ? 0 : media.images[0].deepstack.size();
   for (size_t level = 0; level < levels; ++level) {
     Tensor joined({prompt.image_tokens, config.text.hidden_size});
@@ -166,7 +244,7 @@ Result<Prompt> assemble_prompt(const model::Model& model, std::vector<int32_t> i
   return prompt;
 }
 
-Result<Prompt> build_prompt(const model::Model& model, const assistant::Request& request) {
+Result<Prompt> build_prompt(const model::Model& model, const assistant::Request& request, MediaCache* cache) {
   TRY(const std::string text, model.chat_template.render(messages_of(model.tokenizer, request), true));
   TRY(const auto ids, model.tokenizer.encode_prompt(text));
   if (ids.empty()) return fail(ErrorCode::invalid_argument, "the checkpoint's chat template gives an empty prompt", "messages");
@@ -176,7 +254,7 @@ Result<Prompt> build_prompt(const model::Model& model, const assistant::Request&
     return id == model.config.thinker.audio_token_id || id == model.config.thinker.image_token_id;
   });
   TRY_VOID(check_room(static_cast<int64_t>(ids.size()) - placeholders + *coming, model.config.thinker));
-  auto encoded = encode_media(model, request);
+  auto encoded = encode_media(model, request, cache);
   if (!encoded) return in_messages(std::move(encoded).error());
   EncodedMedia media = *std::move(encoded);
   auto expanded = expand(ids, media, model.config.thinker);

@@ -6,6 +6,8 @@
 
 #include "assistant/request.h"
 #include "base/result.h"
+#include "engine/media_cache.h"
+#include "engine/token_mark.h"
 #include "model/model.h"
 
 namespace calliope::engine {
@@ -21,7 +23,10 @@ struct Prompt {
   std::vector<model::ImageGrid> user_grids;                ///< of the pictures, all in user turns
   int audio_tokens = 0;
   int image_tokens = 0;
+  std::vector<TokenMark> marks;                            ///< [T], to know it again; none when made from tensors
 
+  /// Frees what only a prefill needs: embeddings and features.
+  void forget_rows();
   int64_t size() const { return static_cast<int64_t>(ids.size()); }
   bool is_media(int64_t row, const model::ThinkerConfig& config) const;
 };
@@ -31,14 +36,15 @@ struct EncodedMedia {
   std::vector<tensor::Tensor> audio;
   std::vector<model::VisionFeatures> images;
   std::vector<model::ImageGrid> grids;
+  std::vector<ContentHash> audio_hashes, image_hashes;  ///< of the media, or none
 };
 
 /// Puts features where the placeholders are. `ids` holds one placeholder per media token. invalid_argument when the
 /// placeholders and the features disagree, or the prompt is longer than the model's context.
 Result<Prompt> assemble_prompt(const model::Model& model, std::vector<int32_t> ids, EncodedMedia media);
 
-/// The whole way from a request: chat template, tokens, log-mel and patches, encoders. Errors as assemble_prompt, and
-/// what the media are refused for.
-Result<Prompt> build_prompt(const model::Model& model, const assistant::Request& request);
+/// The whole way from a request: chat template, tokens, log-mel and patches, encoders, which leave out what `cache` (may be
+/// null) knows. Errors as assemble_prompt, and what the media are refused for.
+Result<Prompt> build_prompt(const model::Model& model, const assistant::Request& request, MediaCache* cache = nullptr);
 
 }  // namespace calliope::engine

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <random>
+#include <string>
+#include <utility>
 
 #include "model/positions.h"
 
 namespace calliope::engine {
 namespace {
-
-constexpr int64_t kPrefillTokens = 256;  // a piece of prefill: others get their turn in between
 
 SamplerOptions sampler_options(const assistant::Sampling& asked, const model::DrawDefaults& otherwise) {
   const float usual = otherwise.do_sample ? otherwise.temperature : 0.0f;
@@ -26,9 +26,12 @@ Result<void> check_request(const model::Model& model, const assistant::Request& 
     return calliope::fail(ErrorCode::unsupported, "this model cannot speak: its checkpoint has no talker", "modalities");
   }
   for (const auto& turn : request.turns) {
-    if (turn.role == assistant::Role::user) continue;
+    if (turn.role == assistant::Role::user && !model.text_only) continue;
     for (const auto& part : turn.parts) {
       if (std::holds_alternative<std::string>(part)) continue;
+      if (model.text_only) {
+        return calliope::fail(ErrorCode::unsupported, "this model reads text only: it takes no pictures and sounds", "messages");
+      }
       return calliope::fail(ErrorCode::unsupported, "pictures and sounds belong in user messages", "messages");
     }
   }
@@ -45,85 +48,79 @@ Session::Session(std::shared_ptr<const model::Model> model, assistant::Request r
                  std::stop_token stop)
     : model_(std::move(model)), request_(std::move(request)), sink_(std::move(sink)), stop_(std::move(stop)), stops_(request_.stop) {}
 
-bool Session::step() {
-  if (ended_) return false;
-  if (stop_.stop_requested()) {
-    cancel();
-  } else if (!opened_) {
-    if (auto opened = open(); !opened) fail(std::move(opened).error());
-  } else if (prefilled_ < prompt_.size()) {
-    prefill_piece();
-  } else {
-    if (!text_ended_) {
-      if (auto stepped = text_step(); !stepped) fail(std::move(stepped).error());
-    }
-    if (!ended_ && speech_ && speech_->ready()) {
-      if (auto spoken = speech_step(); !spoken) fail(std::move(spoken).error());
-    }
-    if (!ended_ && text_ended_ && (!speech_ || speech_->done())) finish(reason_);
-  }
-  return !ended_;
+void Session::check_stop() {
+  if (stop_.stop_requested()) cancel();
 }
 
-Result<void> Session::open() {
-  TRY(prompt_, build_prompt(*model_, request_));
-  usage_.prompt_tokens = static_cast<int>(prompt_.size());
-  usage_.prompt_audio_tokens = prompt_.audio_tokens;
-  usage_.prompt_image_tokens = prompt_.image_tokens;
-  const model::DecoderConfig& text = model_->config.thinker.text;
-  const int64_t room = text.max_position_embeddings - prompt_.size();
+void Session::open(MediaCache* media) {
+  if (auto built = build(media); !built) return fail(std::move(built).error());
+  opened_ = true;
+}
+
+Result<void> Session::build(MediaCache* media) {
+  TRY(text_.prompt, build_prompt(*model_, request_, media));
+  const Prompt& prompt = text_.prompt;
+  usage_.prompt_tokens = static_cast<int>(prompt.size());
+  usage_.prompt_audio_tokens = prompt.audio_tokens;
+  usage_.prompt_image_tokens = prompt.image_tokens;
+  const int64_t room = model_->config.thinker.text.max_position_embeddings - prompt.size();
   request_.max_tokens = static_cast<int>(std::clamp<int64_t>(request_.max_tokens, 1, room));
-  state_.reserve(text, prompt_.size() + std::min<int64_t>(request_.max_tokens, 1024));
-  next_position_ = model::next_position(prompt_.positions);
+  text_.next_position = model::next_position(prompt.positions);
+  text_.marks = prompt.marks;
   const uint64_t seed = request_.sampling.seed.value_or(std::random_device{}());
   sampler_.emplace(sampler_options(request_.sampling, model_->generation.thinker), seed);
-  sampler_->remember(prompt_.ids);
+  sampler_->remember(prompt.ids);
   detokenizer_.emplace(model_->tokenizer);
-  hidden_.resize({1, text.hidden_size});
-  logits_.resize({1, text.vocab_size});
-  opened_ = true;
+  speech_options_ = {.seed = request_.sampling.seed.value_or(std::random_device{}()), .max_frames = max_frames(model_->generation)};
   return {};
 }
 
-void Session::prefill_piece() {
-  const int64_t begin = prefilled_, count = std::min(kPrefillTokens, prompt_.size() - begin);
-  model::Positions positions;
-  for (int axis = 0; axis < 3; ++axis) {
-    const auto& all = prompt_.positions.axis[axis];
-    positions.axis[axis].assign(all.begin() + begin, all.begin() + begin + count);
+Result<void> Session::fit(const KvMemory::Tokens& most) {
+  const int64_t prompt = text_.prompt.size(), talker = Speech::most_tokens(text_.prompt, {.max_frames = 1});
+  if (prompt + 1 > most.thinker || (request_.speak && talker > most.talker)) {
+    return calliope::fail(ErrorCode::too_large,
+                          "the prompt has " + std::to_string(prompt) + " tokens, but the server's memory for conversations holds " +
+                              std::to_string(request_.speak ? std::min(most.thinker, most.talker) : most.thinker) +
+                              "; shorten it, or start the server with a larger --kv-memory", "messages");
   }
-  std::vector<int64_t> visual;
-  const auto first = std::lower_bound(prompt_.visual_rows.begin(), prompt_.visual_rows.end(), begin);
-  for (auto row = first; row != prompt_.visual_rows.end() && *row < begin + count; ++row) visual.push_back(*row - begin);
-  std::vector<tensor::ConstRows> deepstack;
-  for (const auto& level : prompt_.deepstack) {
-    deepstack.push_back(level.rows().slice(first - prompt_.visual_rows.begin(), static_cast<int64_t>(visual.size())));
+  request_.max_tokens = static_cast<int>(std::min<int64_t>(request_.max_tokens, most.thinker - prompt));
+  if (request_.speak) {
+    speech_options_.max_frames = static_cast<int>(std::min<int64_t>(speech_options_.max_frames, most.talker - talker + 1));
   }
-  const tensor::Rows rows = prompt_.embeds.rows().slice(begin, count);
-  tensor::Tensor accept;
-  model_->thinker.forward({.embeds = rows, .positions = &positions, .visual_rows = visual, .deepstack = deepstack}, state_,
-                          {.accept_hidden = request_.speak ? &accept : nullptr});
-  for (int64_t row = 0; request_.speak && row < count; ++row) {
-    if (!prompt_.is_media(begin + row, model_->config.thinker)) continue;
-    const float* hidden = accept.rows().row(row);
-    media_rows_.insert(media_rows_.end(), hidden, hidden + accept.shape()[1]);
-  }
-  prefilled_ += count;
-  if (prefilled_ < prompt_.size()) return;
-  std::copy_n(rows.row(count - 1), rows.cols, hidden_.data());
-  if (!request_.speak) return;
-  const int64_t size = model_->config.thinker.text.hidden_size;
-  media_hidden_.resize({static_cast<int64_t>(media_rows_.size()) / size, size});
-  std::copy(media_rows_.begin(), media_rows_.end(), media_hidden_.data());
-  speech_.emplace(*model_, prompt_, media_hidden_, request_.voice,
-                  SpeechOptions{.seed = request_.sampling.seed.value_or(std::random_device{}()),
-                                .max_frames = max_frames(model_->generation)});
+  return {};
 }
 
-Result<void> Session::text_step() {
-  model_->thinker.logits(hidden_.rows(), logits_.rows());
-  if (!all_finite(logits_.span())) return std::unexpected(not_finite("thinker"));
-  const int32_t token = sampler_->pick(logits_.span());
+bool Session::admit(KvMemory& memory) {
+  if (auto fits = fit(memory.most_tokens()); !fits) {
+    fail(std::move(fits).error());
+    return true;
+  }
+  auto claim = memory.claim({.thinker = text_.prompt.size() + request_.max_tokens,
+                             .talker = request_.speak ? Speech::most_tokens(text_.prompt, speech_options_) : 0});
+  if (!claim) return false;
+  claim_.emplace(std::move(*claim));
+  text_.state = model::DecoderState(memory.thinker());
+  talker_memory_ = memory.talker();
+  return true;
+}
+
+void Session::end_prompt() {
+  if (request_.speak) {
+    const int64_t width = model_->config.thinker.text.hidden_size;
+    const auto rows = static_cast<int64_t>(text_.media_hidden.size()) / width;
+    speech_.emplace(*model_, text_.prompt, tensor::ConstRows{text_.media_hidden.data(), rows, width, width}, request_.voice,
+                    speech_options_, talker_memory_);
+  }
+  text_.prompt.forget_rows();
+}
+
+void Session::draw(std::span<float> logits) {
+  if (auto drawn = draw_from(logits); !drawn) fail(std::move(drawn).error());
+}
+
+Result<void> Session::draw_from(std::span<float> logits) {
+  if (!all_finite(logits)) return std::unexpected(not_finite("thinker"));
+  const int32_t token = sampler_->pick(logits);
   ++usage_.completion_tokens;
   const auto& eos = model_->generation.eos_token_ids;
   if (std::find(eos.begin(), eos.end(), token) != eos.end()) return end_text(assistant::FinishReason::stop), Result<void>();
@@ -131,18 +128,19 @@ Result<void> Session::text_step() {
   if (stops_.stopped()) return end_text(assistant::FinishReason::stop), Result<void>();
   if (usage_.completion_tokens >= request_.max_tokens) return end_text(assistant::FinishReason::length), Result<void>();
   if (speech_) speech_->push(token);
-  model_->thinker.embed({&token, 1}, hidden_.rows());
-  model::Positions positions;
-  positions.push(next_position_++);
-  model_->thinker.forward({.embeds = hidden_.rows(), .positions = &positions}, state_);
+  text_.token = token;
   return {};
 }
 
-Result<void> Session::speech_step() {
-  TRY(const auto samples, speech_->step());
+void Session::take_speech() {
+  const auto& samples = speech_->outcome();
+  if (!samples) return fail(samples.error());
   usage_.completion_audio_frames = speech_->frames();
-  if (!samples.empty()) sink_->on_event(assistant::AudioDelta{{samples.begin(), samples.end()}});
-  return {};
+  if (!samples->empty()) sink_->on_event(assistant::AudioDelta{{samples->begin(), samples->end()}});
+}
+
+void Session::finish_if_done() {
+  if (admitted() && !ended_ && text_ended_ && (!speech_ || speech_->done())) finish(reason_);
 }
 
 void Session::end_text(assistant::FinishReason reason) {

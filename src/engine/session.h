@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "assistant/engine.h"
+#include "engine/kv_memory.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
 #include "engine/speech.h"
 #include "engine/stop_strings.h"
+#include "engine/text_stage.h"
 #include "model/model.h"
 
 namespace calliope::engine {
@@ -21,25 +23,51 @@ Result<void> check_request(const model::Model& model, const assistant::Request& 
 /// The model's voices by name.
 std::vector<std::string> voice_names(const model::Model& model);
 
-/// One request being answered. Everything happens in step(), a small piece at a time: media and prompt, a piece of
-/// prefill, then a token of text and a frame of speech each step.
+/// One request being answered: what it has said and what it needs next. The scheduler runs the model for all sessions
+/// together and hands each its part; a session alone touches its sink.
 class Session {
  public:
   Session(std::shared_ptr<const model::Model> model, assistant::Request request, std::shared_ptr<assistant::Sink> sink,
           std::stop_token stop);
 
-  /// Does the next piece. False when the request has ended, with Finished or Failed sent.
-  bool step();
-
+  /// Finished or Failed was sent.
+  bool ended() const { return ended_; }
+  /// Ends the request when its stop token asks for it.
+  void check_stop();
   /// Ends the request from outside, unless it has ended.
   void cancel();
   void fail(Error error);
 
+  /// Media and prompt. A session that cannot be opened has failed.
+  void open(MediaCache* media);
+  bool opened() const { return opened_; }
+  /// Claims memory and begins with the prompt; false when there is not enough just now. One that needs more than there is
+  /// at all fails; an answer that may become too long for it is shortened.
+  bool admit(KvMemory& memory);
+  bool admitted() const { return claim_.has_value(); }
+
+  /// Its prompt has rows to run.
+  bool prefilling() const { return admitted() && !ended_ && text_.prefilling(); }
+  /// It waits for logits to draw a token from.
+  bool drawing() const { return admitted() && !ended_ && !text_.prefilling() && !text_ended_; }
+  /// logits [vocabulary], changed in place. Afterwards sequence().token is the token to run, if the text goes on.
+  void draw(std::span<float> logits);
+  TextSequence& sequence() { return text_; }
+
+  /// After the last row of the prompt: what follows needs less memory, and speech may begin.
+  void end_prompt();
+  /// Null without speech or before the prompt was run.
+  Speech* speech() { return speech_ ? &*speech_ : nullptr; }
+  /// Sends what the last step of speech() gave.
+  void take_speech();
+
+  /// Ends the request when text and speech have.
+  void finish_if_done();
+
  private:
-  Result<void> open();
-  void prefill_piece();
-  Result<void> text_step();
-  Result<void> speech_step();
+  Result<void> build(MediaCache* media);
+  Result<void> draw_from(std::span<float> logits);
+  Result<void> fit(const KvMemory::Tokens& most);
   void end_text(assistant::FinishReason reason);
   void emit(std::string text);
   void finish(assistant::FinishReason reason);
@@ -49,14 +77,13 @@ class Session {
   std::shared_ptr<assistant::Sink> sink_;
   std::stop_token stop_;
 
-  Prompt prompt_;
-  model::DecoderState state_;
-  tensor::Tensor media_hidden_, hidden_, logits_;
-  std::vector<float> media_rows_;  // accept-layer hidden states of media rows, as they come
-  int64_t prefilled_ = 0, next_position_ = 0;
+  std::optional<KvMemory::Claim> claim_;  // outlives what it claims for
+  std::shared_ptr<model::KvPages> talker_memory_;
+  TextSequence text_;
   std::optional<Sampler> sampler_;
   std::optional<model::Detokenizer> detokenizer_;
   StopStrings stops_;
+  SpeechOptions speech_options_;
   std::optional<Speech> speech_;
   assistant::Usage usage_;
   assistant::FinishReason reason_ = assistant::FinishReason::stop;

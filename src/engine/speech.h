@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -24,32 +25,66 @@ struct SpeechOptions {
 /// so the last one gives no frame.
 inline int max_frames(const model::GenerationConfig& generation) { return generation.talker_max_new_tokens - 1; }
 
+class Speech;
+
+/// Buffers of Speech::step, for all answers being spoken.
+struct SpeechScratch {
+  model::TalkerScratch talker;
+  std::vector<model::TalkerStep> steps;
+  std::vector<int32_t> ids;
+  std::vector<Speech*> going;
+  tensor::Tensor embeds, texts;
+};
+
 /// Speaks one answer while its text is still coming: talker, code predictor and vocoder, frame by frame.
 class Speech {
  public:
   /// `media_hidden` holds the thinker's accept-layer hidden states of the prompt's media rows, in order: [media rows, D].
-  Speech(const model::Model& model, const Prompt& prompt, const tensor::Tensor& media_hidden, std::string_view voice,
-         const SpeechOptions& options);
+  /// The talker's keys and values go to `memory`; null: to memory of its own.
+  Speech(const model::Model& model, const Prompt& prompt, tensor::ConstRows media_hidden, std::string_view voice,
+         const SpeechOptions& options, std::shared_ptr<model::KvPages> memory = nullptr);
+  Speech(const Speech&) = delete;
+  Speech& operator=(const Speech&) = delete;
+
+  /// Tokens of the talker that an answer to `prompt` takes at most.
+  static int64_t most_tokens(const Prompt& prompt, const SpeechOptions& options);
 
   /// The next token of the answer, in order; not the end-of-turn token.
-  void push(int32_t token);
+  void push(int32_t token) { text_.push_back(token); }
   /// No more text comes.
   void finish_text() { text_ended_ = true; }
+
+  /// Runs the next rows of the prompt, at most `rows`: they do not wait for the text.
+  void prefill(int64_t rows, SpeechScratch& scratch);
+  /// Rows that prefill() may run now.
+  int64_t prompt_left() const;
 
   /// True when step() can go on: the text it needs next is there, or the text has ended.
   bool ready() const;
   bool done() const { return done_; }
 
-  /// One frame: its samples (24 kHz), valid until the next call; empty when the answer has ended.
+  /// One frame: the samples (24 kHz) that are final with it, valid until the next call. Later in an answer they come a few
+  /// frames at a time, the last when it has ended.
   Result<std::span<const float>> step();
+
+  /// One frame of each, all in one pass through talker and code predictor, each as it would be alone; outcome() tells.
+  /// All must be ready().
+  static void step(std::span<Speech* const> speeches, SpeechScratch& scratch);
+  const Result<std::span<const float>>& outcome() const { return outcome_; }
 
   /// All codes so far: frames x groups.
   const std::vector<int32_t>& codes() const { return codes_; }
   int frames() const { return frames_; }
 
  private:
-  void begin();
-  std::span<const float> next_text();
+  void project_prompt(const Prompt& prompt, std::span<const int64_t> user, tensor::ConstRows media_hidden);
+  void begin(SpeechScratch& scratch);
+  bool begins_step(SpeechScratch& scratch);
+  std::span<const float> after_text();
+  int32_t pick(Sampler& sampler, std::span<float> logits);
+  void finish_step(bool ended);
+  int vocoded_frames() const;
+  void vocode();
 
   const model::Model& model_;
   const model::Talker& talker_;
@@ -58,14 +93,16 @@ class Speech {
   model::TalkerState state_;
   model::Code2WavStream vocoder_;
   Sampler code_sampler_, residual_sampler_;
+  model::Picker pick_code_, pick_residual_;
   model::Positions positions_;
   tensor::Tensor prompt_rows_;   // [user rows + assistant rows, D]
   tensor::Tensor start_rows_;    // [3, D]
-  std::deque<std::vector<float>> text_;  // projected rows waiting
+  int64_t prefilled_ = 0;        // of prompt_rows_
+  std::deque<int32_t> text_;     // tokens waiting
   std::vector<int32_t> frame_, codes_;
-  std::vector<float> row_;
+  Result<std::span<const float>> outcome_;
   int frames_ = 0;
-  bool begun_ = false, text_ended_ = false, eos_given_ = false, done_ = false;
+  bool begun_ = false, text_ended_ = false, eos_given_ = false, done_ = false, finite_ = true;
 };
 
 }  // namespace calliope::engine

@@ -162,7 +162,7 @@ Result<void> speak(const model::Model& model, const Prompt& prompt, const Tensor
   }
   Tensor media({static_cast<int64_t>(rows.size()) / width, width});
   std::copy(rows.begin(), rows.end(), media.data());
-  Speech speech(model, prompt, media, voice, {.greedy = true, .max_frames = max_frames(model.generation)});
+  Speech speech(model, prompt, media.rows(), voice, {.greedy = true, .max_frames = max_frames(model.generation)});
   // The reference never feeds the last token to the thinker, so it is not spoken.
   for (size_t i = 0; i + 1 < ids.size(); ++i) speech.push(ids[i]);
   speech.finish_text();

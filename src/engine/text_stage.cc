@@ -1,0 +1,121 @@
+#include "engine/text_stage.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace calliope::engine {
+
+tensor::Rows TextStage::logits(std::span<TextSequence* const> sequences) {
+  const model::DecoderConfig& config = model_.thinker.config();
+  const auto count = static_cast<int64_t>(sequences.size());
+  hidden_.resize({count, config.hidden_size});
+  logits_.resize({count, config.vocab_size});
+  for (int64_t b = 0; b < count; ++b) {
+    std::ranges::copy(sequences[static_cast<size_t>(b)]->hidden, hidden_.rows().row(b));
+  }
+  model_.thinker.logits(hidden_.rows(), logits_.rows());
+  return logits_.rows();
+}
+
+// The prompt's rows come first in the batch: their visual rows are counted from there.
+void TextStage::run(std::span<TextSequence* const> decoding, TextSequence* prefilling, int64_t prefill_tokens) {
+  const int64_t width = model_.thinker.config().hidden_size;
+  positions_.clear();
+  sequences_.clear();
+  visual_rows_.clear();
+  deepstack_.clear();
+  media_ = false;
+  if (prefilling && !prefilling->looked_up) look_up(*prefilling);
+  const int64_t prompt_rows =
+      prefilling ? std::min(prefill_tokens, prefilling->prompt.size() - prefilling->prefilled) : 0;
+  const int64_t rows = prompt_rows + static_cast<int64_t>(decoding.size());
+  if (rows == 0) return;
+  x_.resize({rows, width});
+  if (prefilling) add_prompt_rows(*prefilling, prompt_rows);
+  add_tokens(decoding, prompt_rows);
+
+  model_.thinker.forward(
+      {.embeds = x_.rows(), .positions = &positions_, .visual_rows = visual_rows_, .deepstack = deepstack_}, sequences_, scratch_,
+      {.accept_hidden = media_ && model_.talker ? &accept_ : nullptr});
+
+  if (prefilling) take_prompt_rows(*prefilling, prompt_rows);
+  for (size_t b = 0; b < decoding.size(); ++b) {
+    TextSequence& sequence = *decoding[b];
+    sequence.token.reset();
+    std::copy_n(x_.rows().row(prompt_rows + static_cast<int64_t>(b)), width, sequence.hidden.begin());
+    keep_pages(sequence);
+  }
+}
+
+void TextStage::add_prompt_rows(TextSequence& sequence, int64_t count) {
+  const Prompt& prompt = sequence.prompt;
+  const int64_t begin = sequence.prefilled;
+  std::copy_n(prompt.embeds.rows().row(begin), count * x_.shape()[1], x_.data());
+  for (int axis = 0; axis < 3; ++axis) {
+    const auto from = prompt.positions.axis[axis].begin() + begin;
+    positions_.axis[axis].insert(positions_.axis[axis].end(), from, from + count);
+  }
+  const auto first = std::lower_bound(prompt.visual_rows.begin(), prompt.visual_rows.end(), begin);
+  for (auto row = first; row != prompt.visual_rows.end() && *row < begin + count; ++row) visual_rows_.push_back(*row - begin);
+  for (const auto& level : prompt.deepstack) {
+    deepstack_.push_back(level.rows().slice(first - prompt.visual_rows.begin(), static_cast<int64_t>(visual_rows_.size())));
+  }
+  for (int64_t row = begin; row < begin + count; ++row) media_ = media_ || prompt.is_media(row, model_.config.thinker);
+  sequences_.push_back({&sequence.state, count});
+}
+
+void TextStage::add_tokens(std::span<TextSequence* const> decoding, int64_t first_row) {
+  ids_.clear();
+  for (TextSequence* sequence : decoding) {
+    ids_.push_back(*sequence->token);
+    positions_.push(sequence->next_position++);
+    sequences_.push_back({&sequence->state, 1});
+    if (!sequence->marks.empty()) sequence->marks.push_back(TokenMark::token(ids_.back()));
+  }
+  model_.thinker.embed(ids_, x_.rows().slice(first_row, static_cast<int64_t>(ids_.size())));
+}
+
+void TextStage::take_prompt_rows(TextSequence& sequence, int64_t rows) {
+  const int64_t width = x_.shape()[1];
+  for (int64_t row = 0; media_ && model_.talker && row < rows; ++row) {
+    if (!sequence.prompt.is_media(sequence.prefilled + row, model_.config.thinker)) continue;
+    const float* hidden = accept_.rows().row(row);
+    sequence.media_hidden.insert(sequence.media_hidden.end(), hidden, hidden + width);
+  }
+  sequence.prefilled += rows;
+  if (!sequence.prefilling()) sequence.hidden.assign(x_.rows().row(rows - 1), x_.rows().row(rows - 1) + width);
+  keep_pages(sequence);
+}
+
+// The last row of a prompt is always run: the first token is drawn from it.
+void TextStage::look_up(TextSequence& sequence) const {
+  sequence.looked_up = true;
+  if (!cache_ || sequence.marks.empty()) return;
+  PrefixCache::Found found = cache_->find(std::span(sequence.marks).first(static_cast<size_t>(sequence.prompt.size() - 1)));
+  sequence.state.begin_with(found.pages);
+  sequence.prefilled = sequence.state.length();
+  sequence.media_kept = static_cast<int64_t>(found.media_hidden.size()) / model_.thinker.config().hidden_size;
+  sequence.media_hidden = std::move(found.media_hidden);
+  sequence.last_kept = found.last;
+  sequence.pages_kept = static_cast<int64_t>(found.pages.size());
+}
+
+// Pages that have become full.
+void TextStage::keep_pages(TextSequence& sequence) const {
+  if (!cache_ || sequence.marks.empty()) return;
+  const int64_t tokens = sequence.state.layout().tokens, width = model_.thinker.config().hidden_size;
+  for (; (sequence.pages_kept + 1) * tokens <= sequence.state.length(); ++sequence.pages_kept) {
+    const int64_t begin = sequence.pages_kept * tokens;
+    int64_t media = 0;
+    for (int64_t row = begin; row < std::min(begin + tokens, sequence.prompt.size()); ++row) {
+      if (model_.talker && sequence.prompt.is_media(row, model_.config.thinker)) ++media;
+    }
+    const auto hidden = sequence.media_hidden.begin() + sequence.media_kept * width;
+    sequence.last_kept =
+        cache_->keep(sequence.last_kept, std::span(sequence.marks).subspan(static_cast<size_t>(begin), static_cast<size_t>(tokens)),
+                     sequence.state.pages()[static_cast<size_t>(sequence.pages_kept)], {hidden, hidden + media * width});
+    sequence.media_kept += media;
+  }
+}
+
+}  // namespace calliope::engine

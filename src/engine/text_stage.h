@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/prefix_cache.h"
+#include "engine/prompt.h"
+#include "model/model.h"
+
+namespace calliope::engine {
+
+/// One session's sequence in the thinker: its prompt, what has been run of it, and what comes next.
+struct TextSequence {
+  Prompt prompt;
+  model::DecoderState state;
+  int64_t prefilled = 0;             ///< rows of the prompt that are run
+  int64_t next_position = 0;
+  std::optional<int32_t> token;      ///< drawn, and to be run next
+  std::vector<float> hidden;         ///< [D]: output for the last row that was run
+  std::vector<float> media_hidden;   ///< accept-layer hidden states of the prompt's media rows, as they come
+
+  // What the prefix cache knows of it.
+  std::vector<TokenMark> marks;      ///< of every row that is or will be run; none: not to be shared
+  uint64_t last_kept = PrefixCache::kStart;
+  int64_t pages_kept = 0;
+  int64_t media_kept = 0;            ///< media rows in those pages
+  bool looked_up = false;
+
+  int64_t rows_left() const { return prompt.size() - prefilled; }
+  bool prefilling() const { return rows_left() > 0; }
+};
+
+/// The thinker's part of a round, for all sessions together. Each sequence's numbers are those it would have alone, bit
+/// for bit.
+class TextStage {
+ public:
+  /// Without a cache nothing is shared.
+  TextStage(const model::Model& model, PrefixCache* cache) : model_(model), cache_(cache) {}
+
+  /// What each of them may draw its next token from: [B, vocabulary], valid until the next call.
+  tensor::Rows logits(std::span<TextSequence* const> sequences);
+
+  /// One pass for the tokens drawn by `decoding` (one each) and the next rows of a prompt, at most `prefill_tokens`, if
+  /// there is one.
+  void run(std::span<TextSequence* const> decoding, TextSequence* prefilling, int64_t prefill_tokens);
+
+ private:
+  void add_prompt_rows(TextSequence& sequence, int64_t count);
+  void add_tokens(std::span<TextSequence* const> decoding, int64_t first_row);
+  void take_prompt_rows(TextSequence& sequence, int64_t rows);
+  void look_up(TextSequence& sequence) const;
+  void keep_pages(TextSequence& sequence) const;
+
+  const model::Model& model_;
+  PrefixCache* cache_;
+  // The batch being built and its buffers.
+  model::DecoderScratch scratch_;
+  tensor::Tensor x_, hidden_, logits_, accept_;
+  model::Positions positions_;
+  std::vector<int32_t> ids_;
+  std::vector<model::SequenceRows> sequences_;
+  std::vector<int64_t> visual_rows_;
+  std::vector<tensor::ConstRows> deepstack_;
+  bool media_ = false;
+};
+
+}  // namespace calliope::engine
