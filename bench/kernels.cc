@@ -105,6 +105,21 @@ void bench_layer(DType type, int64_t out, int64_t in, int64_t tokens, double ban
               100 * alone / bandwidth, eight * 1e-9, 100 * eight / bandwidth, static_cast<long>(tokens), 2e-9 * rate, 100 * rate / peak);
 }
 
+// Weights as published: multiply-adds in f32.
+void bench_float(DType type, int64_t out, int64_t in, int64_t tokens) {
+  const size_t bytes = tensor::bytes_of(type, out * in), copies = (size_t{160} << 20) / bytes + 1;
+  const std::vector<std::byte> memory(copies * bytes, std::byte{0x3c});
+  const Tensor one = random_rows(1, in), x = random_rows(tokens, in);
+  Tensor y({tokens, out});
+  const double alone = seconds(4, [&] {
+    for (size_t i = 0; i < copies; ++i) kernels::linear(one.rows(), {{type, {out, in}, memory.data() + i * bytes}, {}}, y.rows().slice(0, 1));
+  });
+  const double time = seconds(4, [&] { kernels::linear(x.rows(), {{type, {out, in}, memory.data()}, {}}, y.rows()); });
+  std::printf("%-5s %5ld x %-5ld  1 row %5.1f GB/s            %ld rows %6.1f GFLOPS\n", std::string(tensor::name_of(type)).c_str(),
+              static_cast<long>(out), static_cast<long>(in), 1e-9 * static_cast<double>(memory.size()) / alone,
+              static_cast<long>(tokens), 2e-9 * static_cast<double>(out * in * tokens) / time);
+}
+
 void bench_attention(int64_t rows, int64_t held, DType type) {
   const kernels::AttentionShape shape{.heads = 16, .kv_heads = 8, .head_dim = 128, .scale = 0.088f};
   const kernels::PageLayout layout{.tokens = 64, .layers = 1, .kv_heads = 8, .head_dim = 128, .dtype = type};
@@ -144,6 +159,7 @@ int main(int argc, char** argv) {
   for (const DType type : {DType::q8_0, DType::q4_0}) {
     for (const auto& shape : kShapes) bench_layer(type, shape[0], shape[1], tokens, bandwidth, peak);
   }
+  for (const DType type : {DType::f32, DType::bf16}) bench_float(type, 2048, 2048, tokens);
   for (const DType type : {DType::f32, DType::bf16}) {
     bench_attention(tokens, 0, type);
     bench_attention(1, 2048, type);

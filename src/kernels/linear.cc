@@ -26,7 +26,7 @@ void add_bias(const tensor::View& bias, tensor::Rows y, int64_t first, int64_t l
 }
 
 void linear_unpacked(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y) {
-  const auto slice = active_isa() == Isa::plain ? detail::linear_slice_plain : detail::linear_slice_avx2;
+  const auto slice = choose<detail::LinearSlice>(detail::linear_slice_plain, detail::linear_slice_avx2, detail::linear_slice_avx512);
   // At least 64k multiply-adds a piece, else waking a thread costs more than it saves.
   const int64_t per_feature = std::max<int64_t>(1, x.rows * x.cols);
   const int64_t grain = std::max<int64_t>(8, (65536 / per_feature + 7) / 8 * 8);
@@ -61,7 +61,7 @@ struct Panels {
 };
 
 // Tokens whose blocks stay in the second-level cache while panels pass by, and blocks of a panel that stay in the first.
-constexpr int64_t kRowsAtOnce = 512, kBlocksAtOnce = 16;
+constexpr int64_t kRowsAtOnce = 512, kBlocksAtOnce = 32;
 
 void multiply_panels(const Panels& panels, const Rounded& rounded, const int32_t* scratch, int64_t begin, int64_t end) {
   const auto multiply = choose(detail::kPackedPlain, detail::kPackedAvx2, detail::kPackedAvx512).multiply;

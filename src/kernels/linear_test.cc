@@ -48,10 +48,10 @@ Tensor random_rows(int64_t rows, int64_t cols, std::mt19937& random) {
 
 TEST(Linear, EveryTailAgreesWithTheReference) {
   std::mt19937 random(1);
-  for (const Isa isa : {Isa::plain, Isa::avx2}) {
+  for (const Isa isa : {Isa::plain, Isa::avx2, Isa::avx512}) {
     set_isa(isa);
     for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
-      for (const int64_t tokens : {1, 2, 4, 5, 9}) {
+      for (const int64_t tokens : {1, 2, 3, 4, 5, 6, 9}) {
         for (const int64_t in : {1, 7, 8, 9, 36, 64, 131}) {
           for (const int64_t out : {1, 3, 8, 17}) {
             const Weights w(type, out, in, random);
@@ -104,12 +104,16 @@ TEST(Linear, ABatchEqualsItsRowsBitForBitWithAnyThreads) {
   std::mt19937 random(2);
   const Weights w(DType::bf16, 301, 517, random);
   const Tensor x = random_rows(11, 517, random);
-  Tensor batch({11, 301}), alone({11, 301});
-  set_thread_count(2);
-  linear(x.rows(), w.weight, batch.rows());
-  set_thread_count(1);
-  for (int64_t t = 0; t < 11; ++t) linear(x.rows().slice(t, 1), w.weight, alone.rows().slice(t, 1));
-  EXPECT_EQ(std::memcmp(batch.data(), alone.data(), sizeof(float) * 11 * 301), 0);
+  for (const Isa isa : {Isa::plain, Isa::avx2, Isa::avx512}) {
+    set_isa(isa);
+    Tensor batch({11, 301}), alone({11, 301});
+    set_thread_count(2);
+    linear(x.rows(), w.weight, batch.rows());
+    set_thread_count(1);
+    for (int64_t t = 0; t < 11; ++t) linear(x.rows().slice(t, 1), w.weight, alone.rows().slice(t, 1));
+    EXPECT_EQ(std::memcmp(batch.data(), alone.data(), sizeof(float) * 11 * 301), 0) << name_of(isa);
+  }
+  set_isa(best_isa());
 }
 
 }  // namespace
