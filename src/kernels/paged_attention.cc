@@ -37,24 +37,28 @@ uint16_t to_bf16(float value) {
 template <class Element, class Convert>
 void store(tensor::ConstRows k, tensor::ConstRows v, std::span<const PagedRows> sequences, const PageLayout& layout,
            int64_t layer, Convert convert) {
-  int64_t first = 0;
-  for (const PagedRows& sequence : sequences) {
-    for (int64_t i = 0; i < sequence.rows; ++i) {
-      const int64_t token = sequence.held + i, slot = token % layout.tokens;
-      std::byte* page = sequence.pages[static_cast<size_t>(token / layout.tokens)];
-      for (int64_t head = 0; head < layout.kv_heads; ++head) {
-        const float* key = k.row(first + i) + head * layout.head_dim;
-        const float* value = v.row(first + i) + head * layout.head_dim;
-        auto* keys = reinterpret_cast<Element*>(page + layout.keys_at(layer, head)) + slot;
-        auto* values = reinterpret_cast<Element*>(page + layout.values_at(layer, head)) + slot * layout.head_dim;
-        for (int64_t d = 0; d < layout.head_dim; ++d) {
-          keys[d * layout.tokens] = convert(key[d]);
-          values[d] = convert(value[d]);
+  // Heads lie apart in a page; waking a thread pays from some ten thousand elements on.
+  const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(1, k.rows * layout.head_dim));
+  parallel_for(layout.kv_heads, grain, [&](int64_t begin, int64_t end) {
+    int64_t first = 0;
+    for (const PagedRows& sequence : sequences) {
+      for (int64_t i = 0; i < sequence.rows; ++i) {
+        const int64_t token = sequence.held + i, slot = token % layout.tokens;
+        std::byte* page = sequence.pages[static_cast<size_t>(token / layout.tokens)];
+        for (int64_t head = begin; head < end; ++head) {
+          const float* key = k.row(first + i) + head * layout.head_dim;
+          const float* value = v.row(first + i) + head * layout.head_dim;
+          auto* keys = reinterpret_cast<Element*>(page + layout.keys_at(layer, head)) + slot;
+          auto* values = reinterpret_cast<Element*>(page + layout.values_at(layer, head)) + slot * layout.head_dim;
+          for (int64_t d = 0; d < layout.head_dim; ++d) {
+            keys[d * layout.tokens] = convert(key[d]);
+            values[d] = convert(value[d]);
+          }
         }
       }
+      first += sequence.rows;
     }
-    first += sequence.rows;
-  }
+  });
 }
 
 }  // namespace

@@ -52,9 +52,9 @@ void Decoder::attend(const Layer& w, Rows x, DecoderScratch& s, const kernels::P
   s.a.resize({tokens, config_.num_attention_heads * dim});
   const Rows h = s.h.rows(), q = s.q.rows(), k = s.k.rows(), v = s.v.rows(), a = s.a.rows();
 
-  linear(h, w.q_proj, q);                                                      // [T, heads * dim]
-  linear(h, w.k_proj, k);                                                      // [T, kv_heads * dim]
-  linear(h, w.v_proj, v);                                                      // [T, kv_heads * dim]
+  // q [T, heads * dim]; k, v [T, kv_heads * dim]
+  const kernels::LinearTask projections[] = {{h, &w.q_proj, q}, {h, &w.k_proj, k}, {h, &w.v_proj, v}};
+  linear(projections);
   rms_norm(heads_of(q, dim), w.q_norm, config_.rms_norm_eps, heads_of(q, dim));
   rms_norm(heads_of(k, dim), w.k_norm, config_.rms_norm_eps, heads_of(k, dim));
   kernels::rope(q, dim, s.cosine.rows(), s.sine.rows());
