@@ -75,8 +75,8 @@ PackedWeight PackedWeight::linear(const tensor::View& weight, const tensor::View
 
 void conv(const Windows& x, const PackedWeight& w, tensor::Rows y) {
   check_shapes(x, w, y);
-  const auto slice = active_isa() == Isa::plain ? detail::conv_slice_plain : detail::conv_slice_avx2;
-  // 96 windows (16 tiles of 6) keep a run of weights in L1 for a while; 4 panels are what a tile of one row takes.
+  const auto slice = choose<detail::ConvSlice>(detail::conv_slice_plain, detail::conv_slice_avx2, detail::conv_slice_avx512);
+  // 96 windows (tiles of 6 or 12) keep a run of weights in L1 for a while; 4 panels are what a tile of one row takes.
   constexpr int64_t kRows = 96, kPanels = 4;
   const int64_t panels = panels_of(w.out());
   const int64_t row_blocks = (x.rows + kRows - 1) / kRows, panel_blocks = (panels + kPanels - 1) / kPanels;

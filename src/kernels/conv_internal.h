@@ -15,5 +15,6 @@ struct ConvRange {
 using ConvSlice = void (*)(const Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 void conv_slice_plain(const Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 void conv_slice_avx2(const Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
+void conv_slice_avx512(const Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 
 }  // namespace calliope::kernels::detail

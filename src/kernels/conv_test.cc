@@ -33,9 +33,9 @@ double bound(const Windows& x, const PackedWeight& w, int64_t r, int64_t o) {
 
 TEST(Conv, EveryTailAgreesWithThePlainLoop) {
   std::mt19937 random(1);
-  for (const Isa isa : {Isa::plain, Isa::avx2}) {
+  for (const Isa isa : {Isa::plain, Isa::avx2, Isa::avx512}) {
     set_isa(isa);
-    for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 13, 101}) {
+    for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 25, 101}) {
       for (const int64_t in : {1, 3, 8, 60}) {
         for (const int64_t out : {1, 7, 8, 9, 16, 17, 33, 80}) {
           for (const int64_t taps : {1, 2, 7}) {
@@ -72,6 +72,10 @@ TEST(Conv, ManyWindowsEqualEachAloneBitForBitWithAnyThreads) {
   set_thread_count(1);
   for (int64_t t = 0; t < 193; ++t) conv(causal_windows(x.rows().slice(t, 19), 7, 3), packed, alone.rows().slice(t, 1));
   EXPECT_EQ(std::memcmp(together.data(), alone.data(), sizeof(float) * 193 * 100), 0);
+  for (int64_t count = 2; count < 24; ++count) {
+    conv(causal_windows(x.rows().slice(0, count + 18), 7, 3), packed, alone.rows().slice(0, count));
+    EXPECT_EQ(std::memcmp(together.data(), alone.data(), sizeof(float) * size_t(count) * 100), 0) << count;
+  }
 }
 
 // y[o][t * stride + k] += x[i][t] * w[i][o][k], as torch.nn.ConvTranspose1d defines it.
