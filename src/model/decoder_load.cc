@@ -22,7 +22,7 @@ std::vector<GatedMlpWeight> read_fused_experts(WeightReader& reader, const std::
   std::vector<GatedMlpWeight> experts;
   for (int64_t e = 0; !reader.error() && e < count; ++e) {
     const View both = gate_up.row(e).reshaped({2, inner, hidden});
-    experts.push_back({kernels::make_linear(both.row(0)), kernels::make_linear(both.row(1)), kernels::make_linear(down.row(e))});
+    experts.push_back({reader.linear(both.row(0)), reader.linear(both.row(1)), reader.linear(down.row(e))});
   }
   return experts;
 }

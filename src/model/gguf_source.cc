@@ -49,7 +49,7 @@ Result<ModelSource> omni_source(const std::shared_ptr<const GgufFile>& file, con
     }
     TRY(found->second, with_shape(found->second, *dims, name));
   }
-  return model_source_of(std::move(files), Weights::of(std::move(tensors), file->left_out(), file));
+  return model_source_of(std::move(files), Weights::of(std::move(tensors), file->left_out(), file, {}, {file->mapping()}));
 }
 
 }  // namespace

@@ -124,6 +124,23 @@ TEST_F(Quantize, NanoLosesWhatTheTypesLose) {
   }
 }
 
+TEST_F(Quantize, WhatIsReleasedIsReadAgain) {
+  const ModelSource source = open(CALLIOPE_SOURCE_DIR "/models/calliope-nano");
+  ASSERT_TRUE(quantize_model(source, DType::q8_0, file("x.gguf")));
+  for (const Weights& weights : {source.weights, open(file("x.gguf")).weights}) {
+    for (const std::string& name : weights.names()) {
+      const View view = weights.find(name);
+      const std::vector<std::byte> before(view.data, view.data + view.bytes());
+      weights.release(view);
+      ASSERT_EQ(std::memcmp(before.data(), view.data, view.bytes()), 0) << name;
+    }
+  }
+  std::vector<float> values(1 << 16, 1.0f);  // no file: must not be touched
+  const View view{DType::f32, {1 << 16}, reinterpret_cast<const std::byte*>(values.data())};
+  Weights::of({{"w", view}}, {}, nullptr).release(view);
+  EXPECT_EQ(values, std::vector<float>(1 << 16, 1.0f));
+}
+
 TEST_F(Quantize, TheFileDoesNotDependOnTheThreads) {
   const ModelSource source = open(CALLIOPE_SOURCE_DIR "/models/calliope-nano");
   set_thread_count(1);

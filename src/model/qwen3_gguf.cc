@@ -269,7 +269,7 @@ Result<ModelSource> qwen3_source(const std::shared_ptr<const GgufFile>& file, co
   source.tokenizer = *std::move(tokenizer);
   const auto* chat_template = file->find("tokenizer.chat_template");
   source.files.chat_template = chat_template ? chat_template->text().value_or(kChatMl) : kChatMl;
-  source.weights = Weights::of(std::move(renamer.tensors), {}, file, {name_in_file, path + "'s metadata"});
+  source.weights = Weights::of(std::move(renamer.tensors), {}, file, {name_in_file, path + "'s metadata"}, {file->mapping()});
   return source;
 }
 

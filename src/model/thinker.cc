@@ -17,7 +17,7 @@ Result<Thinker> Thinker::load(const Weights& weights, const Config& config) {
   thinker.embed_tokens_ = reader.take("model.embed_tokens.weight", {text.vocab_size, text.hidden_size});
   // A head of its own in the file counts for more than the config's word that it is tied, as in transformers.
   if (config.thinker.tie_word_embeddings && !weights.find("thinker.lm_head.weight")) {
-    thinker.lm_head_ = kernels::make_linear(thinker.embed_tokens_);
+    thinker.lm_head_ = reader.linear(thinker.embed_tokens_);
   } else {
     thinker.lm_head_ = reader.linear("lm_head", text.vocab_size, text.hidden_size, false);
   }

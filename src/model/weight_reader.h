@@ -28,7 +28,13 @@ class WeightReader {
   /// name.weight [out, in], packed if quantised, and name.bias [out] where there is one.
   kernels::LinearWeight linear(const std::string& name, int64_t out, int64_t in, bool bias = true) {
     const auto weight = take(name + ".weight", {out, in});
-    return kernels::make_linear(weight, bias ? take(name + ".bias", {out}) : tensor::View());
+    return linear(weight, bias ? take(name + ".bias", {out}) : tensor::View());
+  }
+  /// The same of weights that have been taken.
+  kernels::LinearWeight linear(const tensor::View& weight, const tensor::View& bias = {}) const {
+    auto layer = kernels::make_linear(weight, bias);
+    if (layer.packed) weights_.release(weight);
+    return layer;
   }
 
   /// name.weight [out, in, taps] and name.bias [out], packed.

@@ -62,18 +62,20 @@ Result<Weights> Weights::open(const std::string& folder) {
       }
     }
     weights.left_out_.insert(kept->left_out().begin(), kept->left_out().end());
+    weights.files_.push_back(kept->mapping());
     weights.owners_.push_back(std::move(kept));
   }
   return weights;
 }
 
 Weights Weights::of(Map tensors, std::map<std::string, std::string, std::less<>> left_out, std::shared_ptr<const void> owner,
-                    WeightWording wording) {
+                    WeightWording wording, std::vector<tensor::MappedFile> files) {
   Weights weights;
   weights.owners_ = {std::move(owner)};
   weights.tensors_ = std::move(tensors);
   weights.left_out_ = std::move(left_out);
   weights.wording_ = std::move(wording);
+  weights.files_ = std::move(files);
   return weights;
 }
 
@@ -103,6 +105,13 @@ Result<tensor::View> Weights::take(std::string_view name, const tensor::Shape& s
 tensor::View Weights::find(std::string_view name) const {
   const auto found = tensors_.find(name);
   return found == tensors_.end() ? tensor::View() : found->second;
+}
+
+void Weights::release(const tensor::View& view) const {
+  for (const tensor::MappedFile& file : files_) {
+    const auto all = file.bytes();
+    if (view && view.data >= all.data() && view.data < all.data() + all.size()) file.release({view.data, view.bytes()});
+  }
 }
 
 std::vector<std::string> Weights::names() const {

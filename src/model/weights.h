@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "tensor/mapped_file.h"
 #include "tensor/tensor.h"
 
 namespace calliope::model {
@@ -26,15 +27,19 @@ class Weights {
   static Result<Weights> open(const std::string& folder);
 
   using Map = std::map<std::string, tensor::View, std::less<>>;
-  /// Of tensors read elsewhere, whose memory `owner` keeps; left_out holds the types of those that are not read.
+  /// Of tensors read elsewhere, whose memory `owner` keeps, some in `files`; left_out holds the types of those that are
+  /// not read.
   static Weights of(Map tensors, std::map<std::string, std::string, std::less<>> left_out, std::shared_ptr<const void> owner,
-                    WeightWording wording = {});
+                    WeightWording wording = {}, std::vector<tensor::MappedFile> files = {});
 
   /// The tensor of that name, which must be of an is_float type and have that shape. not_found, unsupported or invalid_argument.
   Result<tensor::View> take(std::string_view name, const tensor::Shape& shape) const;
 
   /// The tensor of that name, or null.
   tensor::View find(std::string_view name) const;
+
+  /// The view has been copied: where it lies in a file, it leaves memory until it is read again.
+  void release(const tensor::View& view) const;
 
   /// All names, sorted.
   std::vector<std::string> names() const;
@@ -44,6 +49,7 @@ class Weights {
 
  private:
   std::vector<std::shared_ptr<const void>> owners_;
+  std::vector<tensor::MappedFile> files_;
   Map tensors_;
   std::map<std::string, std::string, std::less<>> left_out_;  // of types that are not read
   WeightWording wording_;

@@ -58,6 +58,8 @@ class GgufFile {
   const std::map<std::string, View, std::less<>>& tensors() const { return tensors_; }
   /// Name -> type, of what tensors() leaves out.
   const std::map<std::string, std::string, std::less<>>& left_out() const { return left_out_; }
+  /// The file they lie in; empty when parsed from bytes in memory.
+  const MappedFile& mapping() const { return mapping_; }
 
  private:
   MappedFile mapping_;

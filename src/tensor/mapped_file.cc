@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+
+#include "base/check.h"
 
 namespace calliope::tensor {
 
@@ -29,6 +32,14 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
                    }};
   file.bytes_ = {static_cast<const std::byte*>(memory), size};
   return file;
+}
+
+void MappedFile::release(std::span<const std::byte> part) const {
+  CHECK(part.data() >= bytes_.data() && part.data() + part.size() <= bytes_.data() + bytes_.size());
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(part.data() + part.size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace calliope::tensor

@@ -18,6 +18,9 @@ class MappedFile {
   /// Begins at a multiple of the page size; empty for an empty file.
   std::span<const std::byte> bytes() const { return bytes_; }
 
+  /// Takes a part of bytes() out of this process's memory until it is read again.
+  void release(std::span<const std::byte> part) const;
+
  private:
   std::shared_ptr<const void> mapping_;
   std::span<const std::byte> bytes_;

@@ -26,6 +26,8 @@ class SafetensorsFile {
   const std::map<std::string, View, std::less<>>& tensors() const { return tensors_; }
   /// Name -> type, of what tensors() leaves out.
   const std::map<std::string, std::string, std::less<>>& left_out() const { return left_out_; }
+  /// The file they lie in; empty when parsed from bytes in memory.
+  const MappedFile& mapping() const { return mapping_; }
   const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
 
  private:
