@@ -26,7 +26,7 @@ json::object usage_object(const assistant::Usage& usage) {
   result["prompt_tokens"] = usage.prompt_tokens;
   result["completion_tokens"] = completion;
   result["total_tokens"] = usage.prompt_tokens + completion;
-  result["prompt_tokens_details"] = {{"cached_tokens", 0},
+  result["prompt_tokens_details"] = {{"cached_tokens", usage.prompt_cached_tokens},
                                      {"audio_tokens", usage.prompt_audio_tokens},
                                      {"image_tokens", usage.prompt_image_tokens},
                                      {"text_tokens", prompt_text}};

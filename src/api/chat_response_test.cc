@@ -19,6 +19,7 @@ const AnswerHead kSpoken = {
 const assistant::Usage kUsage = {.prompt_tokens = 30,
                                  .prompt_audio_tokens = 5,
                                  .prompt_image_tokens = 10,
+                                 .prompt_cached_tokens = 12,
                                  .completion_tokens = 7,
                                  .completion_audio_frames = 20};
 
@@ -55,6 +56,7 @@ TEST(ChatCompletion, TextAnswer) {
   EXPECT_EQ(root.at("usage").at("prompt_tokens"), 30);
   EXPECT_EQ(root.at("usage").at("completion_tokens"), 27);
   EXPECT_EQ(root.at("usage").at("total_tokens"), 57);
+  EXPECT_EQ(root.at("usage").at("prompt_tokens_details").at("cached_tokens"), 12);
   EXPECT_EQ(root.at("usage").at("prompt_tokens_details").at("audio_tokens"), 5);
   EXPECT_EQ(root.at("usage").at("prompt_tokens_details").at("text_tokens"), 15);
   EXPECT_EQ(root.at("usage").at("completion_tokens_details").at("audio_tokens"), 20);

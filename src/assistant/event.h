@@ -21,11 +21,12 @@ inline constexpr int kSpeechSampleRate = 24000;
 
 enum class FinishReason { stop, length, cancelled };
 
-/// Tokens a request cost; media tokens are part of prompt_tokens.
+/// Tokens a request cost; media tokens and cached ones are part of prompt_tokens.
 struct Usage {
   int prompt_tokens = 0;
   int prompt_audio_tokens = 0;
   int prompt_image_tokens = 0;
+  int prompt_cached_tokens = 0;  ///< of prompt_tokens, those that were not run again
   int completion_tokens = 0;
   int completion_audio_frames = 0;
 };

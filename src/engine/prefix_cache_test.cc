@@ -128,6 +128,7 @@ TEST(PrefixReuse, GivesIdenticalAnswers) {
     rounds.run();
     EXPECT_GT(cache.pages_found(), 0);
     expect_same(*again, *first, "again");
+    EXPECT_EQ(again->finish->usage.prompt_cached_tokens, cache.pages_found() * 64);
     EXPECT_GT(rounds.scheduler().media()->found(), 0);
     // The next turns begin with the first and its answer. A sound that is longer than those before changes how they are
     // padded.

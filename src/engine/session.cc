@@ -105,6 +105,7 @@ bool Session::admit(KvMemory& memory) {
 }
 
 void Session::end_prompt() {
+  usage_.prompt_cached_tokens = static_cast<int>(text_.found);
   if (request_.speak) {
     const int64_t width = model_->config.thinker.text.hidden_size;
     const auto rows = static_cast<int64_t>(text_.media_hidden.size()) / width;

@@ -15,7 +15,7 @@ SamplerOptions sampler_options(const model::DrawDefaults& draw, bool greedy) {
           .repetition_penalty = draw.repetition_penalty};
 }
 
-// Rows [begin, end) of the prompt that belong to user turns, and where the last assistant turn starts.
+// Which rows of the prompt belong to user turns, and where the last assistant turn starts.
 struct Segments {
   std::vector<int64_t> user;
   int64_t assistant = -1;
@@ -38,7 +38,7 @@ Segments segments_of(const std::vector<int32_t>& ids, const model::Config& confi
 
 Speech::Speech(const model::Model& model, const Prompt& prompt, tensor::ConstRows media_hidden, std::string_view voice,
                const SpeechOptions& options, std::shared_ptr<model::KvPages> memory)
-    : model_(model), talker_(*model.talker), options_(options), speaker_(talker_.speaker(voice)),
+    : model_(model), talker_(*model.talker), media_hidden_(media_hidden), options_(options), speaker_(talker_.speaker(voice)),
       state_{.decoder = memory ? model::DecoderState(std::move(memory)) : model::DecoderState()}, vocoder_(*model.code2wav),
       code_sampler_(sampler_options(model.generation.talker, options.greedy), options.seed),
       residual_sampler_(sampler_options(model.generation.code_predictor, options.greedy), options.seed + 1),
@@ -49,12 +49,14 @@ Speech::Speech(const model::Model& model, const Prompt& prompt, tensor::ConstRow
   const model::Config& config = model.config;
   const Segments segments = segments_of(prompt.ids, config);
   const int64_t size = config.talker.text.hidden_size;
-  prompt_rows_.resize({static_cast<int64_t>(segments.user.size()) + model::Talker::kAssistantRows, size});
-  project_prompt(prompt, segments.user, media_hidden);
-
   // Positions over user ids and the assistant's rows, which the reference calls tts_pad (talker_input_ids).
   std::vector<int32_t> ids;
-  for (const int64_t row : segments.user) ids.push_back(prompt.ids[static_cast<size_t>(row)]);
+  int64_t at = 0, media = 0;
+  for (const int64_t row : segments.user) {
+    for (; at < row; ++at) media += prompt.is_media(at, config.thinker) ? 1 : 0;
+    ids.push_back(prompt.ids[static_cast<size_t>(row)]);
+    user_rows_.push_back({ids.back(), prompt.is_media(row, config.thinker) ? media : -1});
+  }
   ids.insert(ids.end(), static_cast<size_t>(model::Talker::kAssistantRows), config.tts_pad_token_id);
   auto positions = model::rope_positions(ids, prompt.user_grids, config.thinker);
   if (positions) {
@@ -75,65 +77,63 @@ int64_t Speech::most_tokens(const Prompt& prompt, const SpeechOptions& options) 
   return prompt.size() + model::Talker::kAssistantRows + options.max_frames;
 }
 
-// User rows: text by its embedding, media by the hidden state (_get_talker_user_parts). Rows of one kind that follow one
-// another go together.
-void Speech::project_prompt(const Prompt& prompt, std::span<const int64_t> user, tensor::ConstRows media_hidden) {
-  const model::ThinkerConfig& config = model_.config.thinker;
-  auto media_before = [&, media = int64_t{0}, at = int64_t{0}](int64_t row) mutable {
-    for (; at < row; ++at) media += prompt.is_media(at, config) ? 1 : 0;
-    return media;
-  };
-  tensor::Tensor embeds;
-  for (size_t begin = 0, end = 0; begin < user.size(); begin = end) {
-    const bool media = prompt.is_media(user[begin], config);
-    end = begin;
-    while (end < user.size() && user[end] - user[begin] == static_cast<int64_t>(end - begin) &&
-           prompt.is_media(user[end], config) == media) {
-      ++end;
-    }
-    const auto count = static_cast<int64_t>(end - begin);
-    const tensor::Rows out = prompt_rows_.rows().slice(static_cast<int64_t>(begin), count);
-    if (media) {
-      talker_.project_hidden(media_hidden.slice(media_before(user[begin]), count), out);
-      continue;
-    }
-    embeds.resize({count, config.text.hidden_size});
-    model_.thinker.embed(std::span(prompt.ids).subspan(static_cast<size_t>(user[begin]), end - begin), embeds.rows());
-    talker_.project_text(embeds.rows(), out);
-  }
-}
-
 bool Speech::ready() const { return !done_ && (text_ended_ || text_.size() >= (begun_ ? 1u : 2u)); }
 
-// The assistant rows hold the first text token: they are there once the answer has begun.
-int64_t Speech::prompt_left() const {
-  return prompt_rows_.shape()[0] - (begun_ ? 0 : model::Talker::kAssistantRows) - prefilled_;
+int64_t Speech::prompt_left() const { return static_cast<int64_t>(user_rows_.size()) - prefilled_; }
+
+// User rows: text by its embedding, media by the hidden state (_get_talker_user_parts). Rows of one kind that follow one
+// another go together.
+void Speech::project_user_rows(std::span<const UserRow> rows, SpeechScratch& scratch, tensor::Rows out) const {
+  for (size_t begin = 0, end = 0; begin < rows.size(); begin = end) {
+    const bool media = rows[begin].media >= 0;
+    scratch.ids.clear();
+    while (end < rows.size() && (media ? rows[end].media == rows[begin].media + static_cast<int64_t>(end - begin) : rows[end].media < 0)) {
+      scratch.ids.push_back(rows[end++].id);
+    }
+    const auto count = static_cast<int64_t>(end - begin);
+    const tensor::Rows to = out.slice(static_cast<int64_t>(begin), count);
+    if (media) {
+      talker_.project_hidden(media_hidden_.slice(rows[begin].media, count), to);
+      continue;
+    }
+    scratch.embeds.resize({count, model_.config.thinker.text.hidden_size});
+    model_.thinker.embed(scratch.ids, scratch.embeds.rows());
+    talker_.project_text(scratch.embeds.rows(), to);
+  }
 }
 
-void Speech::prefill(int64_t rows, SpeechScratch& scratch) {
-  const int64_t begin = prefilled_, count = std::min(rows, prompt_left());
+void Speech::prefill(int64_t most, SpeechScratch& scratch) {
+  const int64_t count = std::min(most, prompt_left());
   if (count <= 0) return;
+  scratch.rows.resize({count, model_.config.talker.text.hidden_size});
+  project_user_rows(std::span(user_rows_).subspan(static_cast<size_t>(prefilled_), static_cast<size_t>(count)), scratch, scratch.rows.rows());
+  run_prompt_rows(scratch.rows.rows(), scratch);
+}
+
+// Rows that follow those which are run, at their positions.
+void Speech::run_prompt_rows(tensor::Rows rows, SpeechScratch& scratch) {
   model::Positions positions;
   for (int axis = 0; axis < 3; ++axis) {
-    const auto from = positions_.axis[axis].begin() + begin;
-    positions.axis[axis].assign(from, from + count);
+    const auto from = positions_.axis[axis].begin() + prefilled_;
+    positions.axis[axis].assign(from, from + rows.rows);
   }
-  talker_.prefill(prompt_rows_.rows().slice(begin, count), positions, state_, scratch.talker.decoder);
-  prefilled_ += count;
+  talker_.prefill(rows, positions, state_, scratch.talker.decoder);
+  prefilled_ += rows.rows;
 }
 
 // What is left of the user rows, then the nine rows that end with the first text token.
 void Speech::begin(SpeechScratch& scratch) {
   begun_ = true;
-  const int64_t rows = prompt_rows_.shape()[0] - model::Talker::kAssistantRows;
+  prefill(prompt_left(), scratch);
+  const int64_t width = model_.config.talker.text.hidden_size;
   scratch.embeds.resize({1, model_.config.thinker.text.hidden_size});
-  scratch.texts.resize({1, model_.config.talker.text.hidden_size});
+  scratch.texts.resize({1, width});
+  scratch.rows.resize({model::Talker::kAssistantRows, width});
   model_.thinker.embed({&text_.front(), 1}, scratch.embeds.rows());
   talker_.project_text(scratch.embeds.rows(), scratch.texts.rows());
   text_.pop_front();
-  talker_.assistant_rows(start_rows_.rows(), scratch.texts.rows(), speaker_,
-                         prompt_rows_.rows().slice(rows, model::Talker::kAssistantRows));
-  prefill(prompt_left(), scratch);
+  talker_.assistant_rows(start_rows_.rows(), scratch.texts.rows(), speaker_, scratch.rows.rows());
+  run_prompt_rows(scratch.rows.rows(), scratch);
 }
 
 // tts_eos once after the last token, then tts_pad.
@@ -164,14 +164,15 @@ bool Speech::begins_step(SpeechScratch& scratch) {
 
 void Speech::step(std::span<Speech* const> speeches, SpeechScratch& s) {
   s.steps.clear();
-  s.ids.clear();
   s.going.clear();
   for (Speech* speech : speeches) {
-    if (!speech->begins_step(s)) continue;
-    s.going.push_back(speech);
-    if (!speech->text_.empty()) s.ids.push_back(speech->text_.front());
+    if (speech->begins_step(s)) s.going.push_back(speech);
   }
   if (s.going.empty()) return;
+  s.ids.clear();
+  for (const Speech* speech : s.going) {
+    if (!speech->text_.empty()) s.ids.push_back(speech->text_.front());
+  }
   const model::Model& model = s.going.front()->model_;
   const auto texts = static_cast<int64_t>(s.ids.size()), width = model.config.talker.text.hidden_size;
   if (texts > 0) {
@@ -201,7 +202,8 @@ void Speech::step(std::span<Speech* const> speeches, SpeechScratch& s) {
 }
 
 // The vocoder takes one frame at a time until the listener has some in hand, then up to four, for which it reads its
-// weights once.
+// weights once: 67 ms a frame instead of 93 at released sizes. So there is little to win by several answers in one pass;
+// at calliope-nano's sizes, 0.75 ms a frame either way, nothing.
 void Speech::finish_step(bool ended) {
   done_ = ended || !finite_;
   if (!finite_) {

@@ -33,14 +33,14 @@ struct SpeechScratch {
   std::vector<model::TalkerStep> steps;
   std::vector<int32_t> ids;
   std::vector<Speech*> going;
-  tensor::Tensor embeds, texts;
+  tensor::Tensor rows, embeds, texts;
 };
 
 /// Speaks one answer while its text is still coming: talker, code predictor and vocoder, frame by frame.
 class Speech {
  public:
-  /// `media_hidden` holds the thinker's accept-layer hidden states of the prompt's media rows, in order: [media rows, D].
-  /// The talker's keys and values go to `memory`; null: to memory of its own.
+  /// `media_hidden` holds the thinker's accept-layer hidden states of the prompt's media rows, in order: [media rows, D];
+  /// they must outlive the speech. The talker's keys and values go to `memory`; null: to memory of its own.
   Speech(const model::Model& model, const Prompt& prompt, tensor::ConstRows media_hidden, std::string_view voice,
          const SpeechOptions& options, std::shared_ptr<model::KvPages> memory = nullptr);
   Speech(const Speech&) = delete;
@@ -54,9 +54,9 @@ class Speech {
   /// No more text comes.
   void finish_text() { text_ended_ = true; }
 
-  /// Runs the next rows of the prompt, at most `rows`: they do not wait for the text.
-  void prefill(int64_t rows, SpeechScratch& scratch);
-  /// Rows that prefill() may run now.
+  /// Runs the next rows of the prompt's user turns, at most `most`: they do not wait for the text.
+  void prefill(int64_t most, SpeechScratch& scratch);
+  /// Rows that prefill() has still to run; step() runs what is left of them.
   int64_t prompt_left() const;
 
   /// True when step() can go on: the text it needs next is there, or the text has ended.
@@ -77,7 +77,13 @@ class Speech {
   int frames() const { return frames_; }
 
  private:
-  void project_prompt(const Prompt& prompt, std::span<const int64_t> user, tensor::ConstRows media_hidden);
+  /// A row of the prompt's user turns: a token, or a row of media_hidden.
+  struct UserRow {
+    int32_t id = 0;
+    int64_t media = -1;
+  };
+  void project_user_rows(std::span<const UserRow> rows, SpeechScratch& scratch, tensor::Rows out) const;
+  void run_prompt_rows(tensor::Rows rows, SpeechScratch& scratch);
   void begin(SpeechScratch& scratch);
   bool begins_step(SpeechScratch& scratch);
   std::span<const float> after_text();
@@ -88,6 +94,7 @@ class Speech {
 
   const model::Model& model_;
   const model::Talker& talker_;
+  tensor::ConstRows media_hidden_;
   SpeechOptions options_;
   int32_t speaker_;
   model::TalkerState state_;
@@ -95,9 +102,9 @@ class Speech {
   Sampler code_sampler_, residual_sampler_;
   model::Picker pick_code_, pick_residual_;
   model::Positions positions_;
-  tensor::Tensor prompt_rows_;   // [user rows + assistant rows, D]
+  std::vector<UserRow> user_rows_;
   tensor::Tensor start_rows_;    // [3, D]
-  int64_t prefilled_ = 0;        // of prompt_rows_
+  int64_t prefilled_ = 0;        // user rows, then assistant rows, that are run
   std::deque<int32_t> text_;     // tokens waiting
   std::vector<int32_t> frame_, codes_;
   Result<std::span<const float>> outcome_;

@@ -93,7 +93,7 @@ void TextStage::look_up(TextSequence& sequence) const {
   if (!cache_ || sequence.marks.empty()) return;
   PrefixCache::Found found = cache_->find(std::span(sequence.marks).first(static_cast<size_t>(sequence.prompt.size() - 1)));
   sequence.state.begin_with(found.pages);
-  sequence.prefilled = sequence.state.length();
+  sequence.prefilled = sequence.found = sequence.state.length();
   sequence.media_kept = static_cast<int64_t>(found.media_hidden.size()) / model_.thinker.config().hidden_size;
   sequence.media_hidden = std::move(found.media_hidden);
   sequence.last_kept = found.last;

@@ -16,6 +16,7 @@ struct TextSequence {
   Prompt prompt;
   model::DecoderState state;
   int64_t prefilled = 0;             ///< rows of the prompt that are run
+  int64_t found = 0;                 ///< of them, those that the prefix cache had
   int64_t next_position = 0;
   std::optional<int32_t> token;      ///< drawn, and to be run next
   std::vector<float> hidden;         ///< [D]: output for the last row that was run
