@@ -54,8 +54,10 @@ function(calliope_tests)
   # The numbers against transformers': their own program, so that it needs no more than the engine.
   file(GLOB parity CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/parity_*.cc)
   calliope_test(parity_test "${parity}" engine)
-  add_test(NAME parity_test_plain COMMAND parity_test --gtest_filter=*ParityModules*)  # without vector instructions
-  set_tests_properties(parity_test_plain PROPERTIES ENVIRONMENT CALLIOPE_ISA=plain)
+  foreach(isa plain avx2)  # and with fewer vector instructions than the processor has
+    add_test(NAME parity_test_${isa} COMMAND parity_test --gtest_filter=*ParityModules*)
+    set_tests_properties(parity_test_${isa} PROPERTIES ENVIRONMENT CALLIOPE_ISA=${isa})
+  endforeach()
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*_test.cc)
   list(FILTER sources EXCLUDE REGEX "/parity_")
   if(sources)

@@ -48,7 +48,12 @@ void tile(tensor::ConstRows x, const std::byte* weight, tensor::Rows y, int64_t 
   const auto step = [&](int64_t i, __mmask16 lanes) __attribute__((always_inline)) {
     __m512 features[kFeatures];
     CALLIOPE_UNROLL
-    for (int f = 0; f < kFeatures; ++f) features[f] = load_weights<kType>(w + (f * in + i) * kSize, lanes);
+    for (int f = 0; f < kFeatures; ++f) {
+      const std::byte* from = w + (f * in + i) * kSize;
+      features[f] = load_weights<kType>(from, lanes);
+      // One token reads the weights once, from memory: fetch what the next tile reads.
+      if constexpr (kTokens == 1) _mm_prefetch(reinterpret_cast<const char*>(from + kFeatures * in * kSize), _MM_HINT_T1);
+    }
     CALLIOPE_UNROLL
     for (int k = 0; k < kTokens; ++k) {
       const __m512 token = _mm512_maskz_loadu_ps(lanes, x.row(t + k) + i);

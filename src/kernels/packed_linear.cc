@@ -39,21 +39,21 @@ void store_half(std::byte* to, int64_t feature, uint16_t bits) { std::memcpy(to 
 
 void pack_q8_0(const tensor::BlockQ8_0& block, int64_t b, const detail::PanelLayout& layout, std::byte* panel,
                int64_t feature) {
-  Quants quants;
-  for (int i = 0; i < 32; ++i) quants.q[i] = static_cast<uint8_t>(block.qs[i] + 128);
   store_half(panel + layout.scales(b), feature, block.d);
-  store_steps(panel + layout.quants(b), feature, quants);
+  std::byte* to = panel + layout.quants(b) + 4 * feature;
+  for (int64_t step = 0; step < 8; ++step) {
+    uint32_t four;
+    std::memcpy(&four, block.qs + 4 * step, 4);
+    four ^= 0x80808080;  // adds 128 to each
+    std::memcpy(to + 64 * step, &four, 4);
+  }
 }
 
 void pack_q4_0(const tensor::BlockQ4_0& block, int64_t b, const detail::PanelLayout& layout, std::byte* panel,
                int64_t feature) {
-  Quants quants;
-  for (int i = 0; i < 16; ++i) {
-    quants.q[i] = block.qs[i] & 15;
-    quants.q[16 + i] = block.qs[i] >> 4;
-  }
   store_half(panel + layout.scales(b), feature, block.d);
-  store_nibbles(panel + layout.quants(b), feature, quants);
+  std::byte* to = panel + layout.quants(b) + 4 * feature;
+  for (int64_t pair = 0; pair < 4; ++pair) std::memcpy(to + 64 * pair, block.qs + 4 * pair, 4);
 }
 
 // Q4_K and Q5_K.
@@ -108,9 +108,11 @@ void pack_rows(const tensor::View& weight, const PackedLinear& packed, std::byte
   parallel_for(packed.panels(), 4, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
       std::byte* panel = data + static_cast<size_t>(p) * panel_bytes;
-      std::memset(panel, 0, panel_bytes);
-      for (int64_t o = p * kPanel; o < std::min((p + 1) * kPanel, packed.out()); ++o) {
-        for (int64_t i = 0; i < count; ++i) pack(blocks[o * count + i], i, layout, panel, o % kPanel);
+      const int64_t first = p * kPanel, features = std::min(kPanel, packed.out() - first);
+      if (features < kPanel || packed.blocks() % layout.group_blocks() != 0) std::memset(panel, 0, panel_bytes);
+      // Block by block, so that what is written stays in the cache.
+      for (int64_t i = 0; i < count; ++i) {
+        for (int64_t f = 0; f < features; ++f) pack(blocks[(first + f) * count + i], i, layout, panel, f);
       }
     }
   });
