@@ -60,29 +60,64 @@ struct Panels {
   int64_t begin;  // of all tasks' panels
 };
 
-// Tokens whose blocks stay in the second-level cache while panels pass by, and blocks of a panel that stay in the first.
-constexpr int64_t kRowsAtOnce = 512, kBlocksAtOnce = 32;
+// Tokens whose blocks stay in the second-level cache while panels pass by, blocks of a panel that stay in the first, and
+// panels whose sums so far stay in the second.
+constexpr int64_t kRowsAtOnce = 512, kBlocksAtOnce = 32, kPanelsAtOnce = 4;
 
-void multiply_panels(const Panels& panels, const Rounded& rounded, const int32_t* scratch, int64_t begin, int64_t end) {
-  const auto multiply = choose(detail::kPackedPlain, detail::kPackedAvx2, detail::kPackedAvx512).multiply;
-  const PackedLinear& w = *panels.task->w->packed;
-  const tensor::Rows y = panels.task->y;
-  const int64_t tiles = rounded.tiles(), tiles_at_once = kRowsAtOnce / detail::kTileTokens;
-  const auto run = [&](int64_t panel, int64_t tile, int64_t first_block, int64_t last_block) {
-    const int64_t row = rounded.first(tile), rows = rounded.first(tile + 1) - row;
-    multiply({w, panel, first_block, last_block, scratch + rounded.at + rounded.words(row), rows, y.slice(row, rows), tiles == 1});
-  };
-  for (int64_t first_tile = 0; first_tile < tiles; first_tile += tiles_at_once) {
-    const int64_t last_tile = std::min(tiles, first_tile + tiles_at_once);
-    // A single tile reads the panels once, straight through.
-    const int64_t step = last_tile - first_tile == 1 ? w.blocks() : kBlocksAtOnce;
-    for (int64_t block = 0; block < w.blocks(); block += step) {
-      for (int64_t panel = begin; panel < end; ++panel) {
-        for (int64_t tile = first_tile; tile < last_tile; ++tile) run(panel, tile, block, std::min(block + step, w.blocks()));
-      }
+// Panels [begin, end) of one task.
+struct PanelRun {
+  const Rounded& rounded;
+  const int32_t* scratch;
+  const PackedLinear& w;
+  tensor::Rows y;
+  detail::MultiplyPanel multiply = choose(detail::kPackedPlain, detail::kPackedAvx2, detail::kPackedAvx512).multiply;
+
+  int64_t rows(int64_t tile) const { return rounded.first(tile + 1) - rounded.first(tile); }
+  const int32_t* words(int64_t tile) const { return scratch + rounded.at + rounded.words(rounded.first(tile)); }
+  tensor::Rows out(int64_t panel, int64_t tile) const {
+    const int64_t first = panel * PackedLinear::kPanel;
+    return y.slice(rounded.first(tile), rows(tile)).columns(first, std::min(PackedLinear::kPanel, w.out() - first));
+  }
+
+  // A single tile reads the panels once, straight through.
+  void straight(int64_t begin, int64_t end) const {
+    for (int64_t panel = begin; panel < end; ++panel) {
+      multiply({w, panel, 0, w.blocks(), words(0), {}, out(panel, 0), true});
     }
   }
-  add_bias(panels.task->w->bias, y, begin * PackedLinear::kPanel, std::min(end * PackedLinear::kPanel, w.out()));
+
+  // Many tiles: sums of all but the last blocks lie close together, as y's rows do not.
+  void blocked(int64_t begin, int64_t end) const {
+    thread_local tensor::Tensor sums;
+    sums.resize({kPanelsAtOnce, kRowsAtOnce, PackedLinear::kPanel});
+    for (int64_t first_tile = 0; first_tile < rounded.tiles();) {
+      const int64_t first_row = rounded.first(first_tile);
+      int64_t last_tile = first_tile;
+      while (last_tile < rounded.tiles() && rounded.first(last_tile + 1) - first_row <= kRowsAtOnce) ++last_tile;
+      for (int64_t first = begin; first < end; first += kPanelsAtOnce) {
+        const int64_t last = std::min(end, first + kPanelsAtOnce);
+        for (int64_t block = 0; block < w.blocks(); block += kBlocksAtOnce) {
+          const int64_t block_end = std::min(block + kBlocksAtOnce, w.blocks());
+          for (int64_t panel = first; panel < last; ++panel) {
+            const tensor::Rows held{sums.data() + (panel - first) * kRowsAtOnce * PackedLinear::kPanel, kRowsAtOnce,
+                                    PackedLinear::kPanel, PackedLinear::kPanel};
+            for (int64_t tile = first_tile; tile < last_tile; ++tile) {
+              const tensor::Rows part = held.slice(rounded.first(tile) - first_row, rows(tile));
+              multiply({w, panel, block, block_end, words(tile), part, block_end == w.blocks() ? out(panel, tile) : part});
+            }
+          }
+        }
+      }
+      first_tile = last_tile;
+    }
+  }
+};
+
+void multiply_panels(const Panels& panels, const Rounded& rounded, const int32_t* scratch, int64_t begin, int64_t end) {
+  const LinearWeight& w = *panels.task->w;
+  const PanelRun run{rounded, scratch, *w.packed, panels.task->y};
+  rounded.tiles() == 1 ? run.straight(begin, end) : run.blocked(begin, end);
+  add_bias(w.bias, run.y, begin * PackedLinear::kPanel, std::min(end * PackedLinear::kPanel, w.packed->out()));
 }
 
 struct Scratch {

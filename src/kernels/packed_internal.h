@@ -66,15 +66,15 @@ using QuantizeTile = void (*)(tensor::ConstRows x, tensor::DType type, int32_t* 
 struct PanelCall {
   const PackedLinear& w;
   int64_t panel;
-  int64_t begin, end;   ///< blocks; begin > 0 adds to what y holds. K types: begin is a multiple of 8
+  int64_t begin, end;  ///< blocks; K types: begin is a multiple of 8
   const int32_t* tile;  ///< at block 0
-  int64_t tokens;
-  tensor::Rows y;       ///< `tokens` rows of the layer's out() columns
-  bool ahead = false;   ///< the panels are read once, one after the other, from memory: fetch what comes next
+  tensor::ConstRows from;  ///< [tokens, 16] sums of the blocks before; not read when begin is 0
+  tensor::Rows to;         ///< [tokens, cols] where sums go; cols is 16, or fewer in the last panel
+  bool ahead = false;      ///< the panels are read once, one after the other, from memory: fetch what comes next
 };
 
-/// Every y is fma(f32(integer sum), weight scale * activation scale, y) block by block in rising order, one more
-/// fma(min, - scale * sum, y) for Q4_K and Q5_K, and one for each half of a block of Q6_K: one order and one rounding for
+/// Every sum is fma(f32(integer sum), weight scale * activation scale, sum) block by block in rising order, one more
+/// fma(min, - scale * sum, sum) for Q4_K and Q5_K, and one for each half of a block of Q6_K: one order and one rounding for
 /// every instruction set, batch and number of threads.
 using MultiplyPanel = void (*)(const PanelCall& call);
 

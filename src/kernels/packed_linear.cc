@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
 
 #if defined(__linux__)
@@ -122,26 +123,40 @@ size_t panel_bytes(DType type, int64_t in) {
   return detail::PanelLayout{type}.panel_bytes(in / PackedLinear::kBlock);
 }
 
-// Large layers lie in huge pages where the system gives them: reading then never waits for a page table.
-std::byte* allocate(size_t bytes) {
-  constexpr size_t kHuge = size_t{2} << 20;
-  const bool large = bytes >= 2 * kHuge;
-  void* memory = std::aligned_alloc(large ? kHuge : 64, (bytes + 63) / 64 * 64);
-  if (!memory) throw std::bad_alloc();
+// Panels of many layers lie in one piece of memory, in huge pages where the system gives them: reading then never waits
+// for a page table. What is not used of the last piece takes addresses only.
+struct Slab {
+  static constexpr size_t kHuge = size_t{2} << 20, kUsual = size_t{64} << 20;
+  explicit Slab(size_t at_least)
+      : size((std::max(at_least, kUsual) + kHuge - 1) / kHuge * kHuge), data(static_cast<std::byte*>(std::aligned_alloc(kHuge, size))) {
+    if (!data) throw std::bad_alloc();
 #if defined(__linux__)
-  if (large) madvise(memory, bytes, MADV_HUGEPAGE);
+    madvise(data, size, MADV_HUGEPAGE);
 #endif
-  return static_cast<std::byte*>(memory);
+  }
+  ~Slab() { std::free(data); }
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+
+  size_t size, used = 0;
+  std::byte* data;
+};
+
+std::shared_ptr<std::byte> allocate(size_t bytes) {
+  static std::mutex mutex;
+  static std::weak_ptr<Slab> last;
+  std::lock_guard lock(mutex);
+  std::shared_ptr<Slab> slab = last.lock();
+  if (!slab || slab->size - slab->used < bytes) last = slab = std::make_shared<Slab>(bytes);
+  std::byte* at = slab->data + slab->used;
+  slab->used += (bytes + 63) / 64 * 64;
+  return {std::move(slab), at};
 }
 
 }  // namespace
 
 PackedLinear::PackedLinear(DType type, int64_t out, int64_t in)
-    : type_(type), out_(out), in_(in), panel_bytes_(panel_bytes(type, in)) {
-  data_.reset(allocate(std::max<size_t>(bytes(), 64)));
-}
-
-void PackedLinear::Free::operator()(std::byte* p) const { std::free(p); }
+    : type_(type), out_(out), in_(in), panel_bytes_(panel_bytes(type, in)), data_(allocate(bytes())) {}
 
 size_t PackedLinear::bytes_for(DType type, int64_t out, int64_t in) {
   return static_cast<size_t>((out + kPanel - 1) / kPanel) * panel_bytes(type, in);

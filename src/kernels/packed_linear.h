@@ -34,13 +34,10 @@ class PackedLinear {
 
  private:
   PackedLinear(tensor::DType type, int64_t out, int64_t in);
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
   tensor::DType type_;
   int64_t out_, in_;
   size_t panel_bytes_;
-  std::unique_ptr<std::byte[], Free> data_;
+  std::shared_ptr<std::byte> data_;
 };
 
 }  // namespace calliope::kernels

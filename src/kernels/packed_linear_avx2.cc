@@ -123,12 +123,12 @@ template <DType kType, int kTokens>
 void multiply_tile(const PanelCall& call, int64_t half, int64_t token) {
   constexpr PanelLayout layout{kType};
   const std::byte* panel = call.w.panel(call.panel);
-  const int64_t first = call.panel * PackedLinear::kPanel + 8 * half, stride = call.tokens;
-  const __m256i lanes = first_lanes(std::clamp<int64_t>(call.w.out() - first, 0, 8));
+  const int64_t stride = call.to.rows;
+  const __m256i lanes = first_lanes(std::clamp<int64_t>(call.to.cols - 8 * half, 0, 8));
   __m256 y[kTokens];
   CALLIOPE_UNROLL
   for (int t = 0; t < kTokens; ++t) {
-    y[t] = call.begin == 0 ? _mm256_setzero_ps() : _mm256_maskload_ps(call.y.row(token + t) + first, lanes);
+    y[t] = call.begin == 0 ? _mm256_setzero_ps() : _mm256_maskload_ps(call.from.row(token + t) + 8 * half, lanes);
   }
   const int32_t* tile = call.tile + call.begin * kTileWords * stride + token;
   for (int64_t b = call.begin; b < call.end; ++b, tile += kTileWords * stride) {
@@ -161,17 +161,18 @@ void multiply_tile(const PanelCall& call, int64_t half, int64_t token) {
     }
   }
   CALLIOPE_UNROLL
-  for (int t = 0; t < kTokens; ++t) _mm256_maskstore_ps(call.y.row(token + t) + first, lanes, y[t]);
+  for (int t = 0; t < kTokens; ++t) _mm256_maskstore_ps(call.to.row(token + t) + 8 * half, lanes, y[t]);
 }
 
 template <DType kType>
 void multiply_type(const PanelCall& call) {
   for (int64_t half = 0; half < 2; ++half) {
-    if (call.panel * PackedLinear::kPanel + 8 * half >= call.w.out()) return;
+    if (8 * half >= call.to.cols) return;
+    const int64_t tokens = call.to.rows;
     int64_t t = 0;
-    for (; t + 4 <= call.tokens; t += 4) multiply_tile<kType, 4>(call, half, t);
-    if (call.tokens - t >= 2) multiply_tile<kType, 2>(call, half, t), t += 2;
-    if (t < call.tokens) multiply_tile<kType, 1>(call, half, t);
+    for (; t + 4 <= tokens; t += 4) multiply_tile<kType, 4>(call, half, t);
+    if (tokens - t >= 2) multiply_tile<kType, 2>(call, half, t), t += 2;
+    if (t < tokens) multiply_tile<kType, 1>(call, half, t);
   }
 }
 

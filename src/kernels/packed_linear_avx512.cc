@@ -96,12 +96,11 @@ template <DType kType, int kTokens>
 void multiply_tile(const PanelCall& call) {
   constexpr PanelLayout layout{kType};
   const std::byte* panel = call.w.panel(call.panel);
-  const int64_t first = call.panel * PackedLinear::kPanel, columns = call.w.out() - first;
-  const auto lanes = static_cast<__mmask16>(columns >= 16 ? 0xffff : (1 << columns) - 1);
+  const auto lanes = static_cast<__mmask16>((1 << call.to.cols) - 1);
   __m512 y[kTokens];
   CALLIOPE_UNROLL
   for (int t = 0; t < kTokens; ++t) {
-    y[t] = call.begin == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(lanes, call.y.row(t) + first);
+    y[t] = call.begin == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(lanes, call.from.row(t));
   }
   const int32_t* tile = call.tile + call.begin * kTileWords * kTokens;
   for (int64_t b = call.begin; b < call.end; ++b, tile += kTileWords * kTokens) {
@@ -141,13 +140,13 @@ void multiply_tile(const PanelCall& call) {
     }
   }
   CALLIOPE_UNROLL
-  for (int t = 0; t < kTokens; ++t) _mm512_mask_storeu_ps(call.y.row(t) + first, lanes, y[t]);
+  for (int t = 0; t < kTokens; ++t) _mm512_mask_storeu_ps(call.to.row(t), lanes, y[t]);
 }
 
 template <DType kType>
 void multiply_type(const PanelCall& call) {
   static_assert(kTileTokens == 8);
-  switch (call.tokens) {
+  switch (call.to.rows) {
     case 1: return multiply_tile<kType, 1>(call);
     case 2: return multiply_tile<kType, 2>(call);
     case 3: return multiply_tile<kType, 3>(call);

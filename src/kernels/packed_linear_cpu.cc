@@ -86,14 +86,14 @@ float add_block(DType type, const std::byte* panel, const PanelLayout& layout, i
 void multiply(const PanelCall& call) {
   const PanelLayout layout{call.w.type()};
   const std::byte* panel = call.w.panel(call.panel);
-  const int64_t first = call.panel * PackedLinear::kPanel;
-  for (int64_t o = first; o < std::min(first + PackedLinear::kPanel, call.w.out()); ++o) {
-    for (int64_t t = 0; t < call.tokens; ++t) {
-      float y = call.begin == 0 ? 0.0f : call.y.row(t)[o];
+  const int64_t tokens = call.to.rows;
+  for (int64_t feature = 0; feature < call.to.cols; ++feature) {
+    for (int64_t t = 0; t < tokens; ++t) {
+      float sum = call.begin == 0 ? 0.0f : call.from.row(t)[feature];
       for (int64_t b = call.begin; b < call.end; ++b) {
-        y = add_block(call.w.type(), panel, layout, b, o - first, call.tile + b * kTileWords * call.tokens + t, call.tokens, y);
+        sum = add_block(call.w.type(), panel, layout, b, feature, call.tile + b * kTileWords * tokens + t, tokens, sum);
       }
-      call.y.row(t)[o] = y;
+      call.to.row(t)[feature] = sum;
     }
   }
 }
