@@ -1,5 +1,7 @@
 #include "model/config_reader.h"
 
+#include <fmt/format.h>
+
 #include <boost/json.hpp>
 #include <cmath>
 
@@ -49,7 +51,7 @@ void ConfigReader::number(std::string_view name, double& value, double lowest, d
   boost::system::error_code error;
   const auto number = found->to_number<double>(error);
   if (error || !(number >= lowest && number <= highest)) {
-    return wrong(name, "a number from " + std::to_string(lowest) + " to " + std::to_string(highest));
+    return wrong(name, fmt::format("a number from {} to {}", lowest, highest));
   }
   value = number;
 }
