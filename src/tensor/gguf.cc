@@ -190,7 +190,7 @@ Result<GgufFile> GgufFile::parse(std::span<const std::byte> bytes, std::string_v
   }
   const size_t end = parser.cursor.at();
   const size_t begin = (end + static_cast<size_t>(alignment) - 1) / static_cast<size_t>(alignment) * static_cast<size_t>(alignment);
-  const auto data = begin <= bytes.size() ? bytes.subspan(begin) : std::span<const std::byte>();
+  const auto data = bytes.subspan(std::min(begin, bytes.size()));
   for (const TensorInfo& info : infos) {
     if (info.offset % alignment != 0) {
       return parser.bad("tensor " + info.name + " does not begin at a multiple of general.alignment");

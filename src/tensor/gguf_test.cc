@@ -214,6 +214,14 @@ TEST(Gguf, LiesAreNamed) {
               HasSubstr("tensor v overlaps tensor w"));
 }
 
+TEST(Gguf, ATensorWithoutElementsIsNoNullView) {
+  const Builder file = Builder().header(1, 0).tensor("w", {0, 3}, kF32, 0);  // its data would begin after the end
+  const auto parsed = file.parse();
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_TRUE(parsed->tensors().at("w"));
+  EXPECT_EQ(parsed->tensors().at("w").bytes(), 0u);
+}
+
 TEST(Gguf, TypesThatAreNotReadAreNamed) {
   const Builder file = Builder().header(2, 0).tensor("w", {256}, kQ3K, 0).tensor("v", {256}, 77, 0).data(256);
   const auto parsed = file.parse();
