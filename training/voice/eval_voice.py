@@ -15,6 +15,7 @@ import os
 import random
 import re
 import subprocess
+import sys
 import tempfile
 
 import numpy as np
@@ -130,6 +131,7 @@ def evaluate(store, codes, code2wav, talker=None, text=None, count: int = 120, g
 
 
 def main():
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # optimizer.py
     from code2wav import Code2Wav
     from speech_data import SpeechStore
     from talker import Talker
