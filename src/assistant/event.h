@@ -1,9 +1,12 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "assistant/request.h"
 #include "base/result.h"
 
 namespace calliope::assistant {
@@ -19,7 +22,24 @@ struct AudioDelta {
 };
 inline constexpr int kSpeechSampleRate = 24000;
 
-enum class FinishReason { stop, length, cancelled };
+/// The first `text_bytes` bytes of the answer's text have been said when the first `samples` samples of its sound have
+/// been played. Told at the ends of words, with rising numbers; the last one names the whole text and sound.
+struct SpokenMark {
+  size_t text_bytes = 0;
+  int64_t samples = 0;
+};
+
+/// The answer is, or goes on with, a call of a tool, told when it is whole.
+struct ToolCalled {
+  ToolCall call;
+};
+
+/// Of every one of Request::choices, the natural log of its probability as the whole of the answer's next tokens.
+struct Scored {
+  std::vector<double> log_probabilities;
+};
+
+enum class FinishReason { stop, length, cancelled, tool_calls };
 
 /// Tokens a request cost; media tokens and cached ones are part of prompt_tokens.
 struct Usage {
@@ -43,6 +63,6 @@ struct Failed {
 };
 
 /// What the engine tells while it answers: any number of deltas, then exactly one Finished or Failed.
-using Event = std::variant<TextDelta, AudioDelta, Finished, Failed>;
+using Event = std::variant<TextDelta, AudioDelta, SpokenMark, ToolCalled, Scored, Finished, Failed>;
 
 }  // namespace calliope::assistant

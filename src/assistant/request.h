@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "assistant/live_sound.h"
+
 namespace calliope::assistant {
 
 /// A decoded picture: 8-bit RGB, row-major, width * height * 3 bytes.
@@ -24,15 +26,38 @@ struct Sound {
 
 using ImagePart = std::shared_ptr<const Image>;
 using SoundPart = std::shared_ptr<const Sound>;
-/// One piece of a turn, in the order the person sent it.
-using Part = std::variant<std::string, ImagePart, SoundPart>;
+using LiveSoundPart = std::shared_ptr<LiveSound>;
+/// One piece of a turn, in the order the person sent it. At most one LiveSound a request, in its last user turn.
+using Part = std::variant<std::string, ImagePart, SoundPart, LiveSoundPart>;
 
-enum class Role { system, user, assistant };
+/// Something the model may ask its caller to do.
+struct Tool {
+  std::string name;
+  std::string description;
+  std::string parameters;  ///< a JSON Schema, as text; empty: an object without properties
+};
+
+/// The model asks for a tool.
+struct ToolCall {
+  std::string id;
+  std::string name;
+  std::string arguments;  ///< a JSON object, as text
+};
+
+/// Whether the answer may, must or must not be a tool call. `named` asks for the one called `name`.
+struct ToolChoice {
+  enum class Kind { automatic, none, required, named } kind = Kind::automatic;
+  std::string name;
+};
+
+enum class Role { system, user, assistant, tool };
 
 /// What one side said, whole.
 struct Turn {
   Role role = Role::user;
   std::vector<Part> parts;
+  std::vector<ToolCall> tool_calls;  ///< of an assistant turn
+  std::string tool_call_id;          ///< of a tool's turn: what it answers
 };
 
 /// How tokens are drawn. What the caller left out comes from the model's generation config, else greedy.
@@ -52,6 +77,11 @@ struct Request {
   std::vector<std::string> stop;  ///< the answer ends before the first of these
   bool speak = false;             ///< answer aloud as well
   std::string voice;              ///< unknown or empty: the model's own voice
+  std::vector<Tool> tools;
+  ToolChoice tool_choice;
+  std::string user;               ///< whoever asks, to share the machine fairly between them; empty: nobody known
+  bool live = false;              ///< somebody listens while it is spoken: its sound must not run dry
+  std::vector<std::string> choices;  ///< when not empty, nothing is written: Scored tells how likely each continuation is
 };
 
 }  // namespace calliope::assistant

@@ -15,6 +15,7 @@ std::string_view role_name(assistant::Role role) {
     case assistant::Role::system: return "system";
     case assistant::Role::user: return "user";
     case assistant::Role::assistant: return "assistant";
+    case assistant::Role::tool: return "tool";
   }
   return "user";
 }

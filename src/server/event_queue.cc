@@ -10,7 +10,10 @@ size_t weight(const assistant::Event& event) {
   if (const auto* audio = std::get_if<assistant::AudioDelta>(&event)) {
     return kOverhead + audio->samples.size() * sizeof(float);
   }
-  return 0;  // the last event always fits
+  if (std::holds_alternative<assistant::Finished>(event) || std::holds_alternative<assistant::Failed>(event)) {
+    return 0;  // the last event always fits
+  }
+  return kOverhead;
 }
 
 }  // namespace
