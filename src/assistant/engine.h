@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "assistant/engine_stats.h"
 #include "assistant/event.h"
 #include "assistant/request.h"
 #include "base/result.h"
@@ -23,9 +24,12 @@ class Engine {
  public:
   virtual ~Engine() = default;
   /// Queues a request; its events go to `sink`, which the engine keeps until the last one. `stop` cancels: it is read
-  /// before every step, and the request ends with Finished{cancelled}. Errors: unavailable when the queue is full,
-  /// too_large when the prompt does not fit, unsupported when the model lacks a part.
+  /// before every step, and the request ends with Finished{cancelled}. Errors: unavailable when the queue is full
+  /// (Error::retry_after_s says when to come again), too_large when the prompt does not fit, unsupported when the model
+  /// lacks a part.
   virtual Result<void> submit(Request request, std::shared_ptr<Sink> sink, std::stop_token stop) = 0;
+  /// Counters and gauges, cheap enough to ask every second. From any thread.
+  virtual EngineStats stats() const { return {}; }
   /// Names the model answers to; the first is its own.
   virtual std::vector<std::string> model_names() const = 0;
   /// Voices the model can speak with.

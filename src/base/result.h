@@ -23,6 +23,7 @@ struct Error {
   ErrorCode code = ErrorCode::internal;
   std::string message;
   std::string field = {};
+  int retry_after_s = 0;  ///< of unavailable: when to try again; 0: not known
 };
 
 template <class T>
