@@ -16,7 +16,7 @@ constexpr size_t kMediaBytes = size_t{64} << 20;  // features of pictures and so
 
 Scheduler::Scheduler(const model::Model& model, std::unique_ptr<KvMemory> memory, bool share_prefixes)
     : memory_(std::move(memory)), prefixes_(share_prefixes ? std::make_unique<PrefixCache>(memory_->thinker()) : nullptr),
-      media_(share_prefixes ? std::make_unique<MediaCache>(kMediaBytes) : nullptr), text_(model, prefixes_.get()) {}
+      media_(share_prefixes ? std::make_unique<MediaCache>(kMediaBytes) : nullptr), text_(model, prefixes_.get()), scores_(model) {}
 
 Scheduler::~Scheduler() { cancel_all(); }
 
@@ -32,6 +32,7 @@ void Scheduler::step() {
     open_next();
     admit_waiting();
     text_round();
+    score_round();
     speech_round();
   } catch (const std::exception& error) {
     // What was thrown may have left any of them half way.
@@ -85,6 +86,19 @@ void Scheduler::text_round() {
   const bool others = std::ranges::any_of(sessions_, [](const auto& session) { return session->drawing() || session->speech(); });
   text_.run(sequences_, prefilling ? &prefilling->sequence() : nullptr, others ? kPrefillRowsBesideOthers : kPrefillRows);
   if (prefilling && !prefilling->prefilling()) prefilling->end_prompt();
+}
+
+void Scheduler::score_round() {
+  std::vector<ScoreStage::Job> jobs;
+  active_.clear();
+  for (const auto& session : sessions_) {
+    if (!session->scoring()) continue;
+    active_.push_back(session.get());
+    jobs.push_back({&session->sequence(), session->scoring()});
+  }
+  if (jobs.empty()) return;
+  const auto scored = scores_.run(jobs, active_.size() < sessions_.size() ? kPrefillRowsBesideOthers : kPrefillRows);
+  for (Session* session : active_) scored ? session->take_scores() : session->fail(scored.error());
 }
 
 // In turn the prompt that came first and the one with the fewest rows left: short ones need not wait for long ones, and

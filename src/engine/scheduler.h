@@ -36,6 +36,7 @@ class Scheduler {
   void open_next();
   void admit_waiting();
   void text_round();
+  void score_round();
   Session* next_prompt();
   void speech_round();
   void forget_ended();
@@ -44,6 +45,7 @@ class Scheduler {
   std::unique_ptr<PrefixCache> prefixes_;
   std::unique_ptr<MediaCache> media_;
   TextStage text_;
+  ScoreStage scores_;
   SpeechScratch speech_;
   std::vector<std::unique_ptr<Session>> sessions_;  // as they came
   std::vector<Session*> active_;                    // of one part of a round

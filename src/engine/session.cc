@@ -25,6 +25,9 @@ Result<void> check_request(const model::Model& model, const assistant::Request& 
   if (request.speak && !model.speaks()) {
     return calliope::fail(ErrorCode::unsupported, "this model cannot speak: its checkpoint has no talker", "modalities");
   }
+  if (request.speak && !request.choices.empty()) {
+    return calliope::fail(ErrorCode::invalid_argument, "choices are scored, not spoken: ask for one or the other", "choices");
+  }
   for (const auto& turn : request.turns) {
     if (turn.role == assistant::Role::user && !model.text_only) continue;
     for (const auto& part : turn.parts) {
@@ -65,6 +68,7 @@ Result<void> Session::build(MediaCache* media) {
   usage_.prompt_image_tokens = prompt.image_tokens;
   const int64_t room = model_->config.thinker.text.max_position_embeddings - prompt.size();
   request_.max_tokens = static_cast<int>(std::clamp<int64_t>(request_.max_tokens, 1, room));
+  if (!request_.choices.empty()) TRY_VOID(prepare_scoring(room));
   text_.next_position = model::next_position(prompt.positions);
   text_.marks = prompt.marks;
   const uint64_t seed = request_.sampling.seed.value_or(std::random_device{}());
@@ -73,6 +77,21 @@ Result<void> Session::build(MediaCache* media) {
   detokenizer_.emplace(model_->tokenizer);
   speech_options_ = {.seed = request_.sampling.seed.value_or(std::random_device{}()), .max_frames = max_frames(model_->generation)};
   return {};
+}
+
+Result<void> Session::prepare_scoring(int64_t room) {
+  TRY(scoring_, Scoring::make(model_->tokenizer, request_.choices));
+  if (scoring_->longest() > room) {
+    return calliope::fail(ErrorCode::too_large, "prompt and longest choice do not fit into the model's context; shorten them", "choices");
+  }
+  request_.max_tokens = static_cast<int>(scoring_->longest());  // what memory is claimed for
+  return {};
+}
+
+void Session::take_scores() {
+  if (!scoring_->done()) return;
+  sink_->on_event(assistant::Scored{scoring_->log_probabilities()});
+  finish(assistant::FinishReason::stop);
 }
 
 Result<void> Session::fit(const KvMemory::Tokens& most) {

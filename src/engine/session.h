@@ -10,6 +10,7 @@
 #include "engine/kv_memory.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
+#include "engine/scoring.h"
 #include "engine/speech.h"
 #include "engine/stop_strings.h"
 #include "engine/text_stage.h"
@@ -49,7 +50,7 @@ class Session {
   /// Its prompt has rows to run.
   bool prefilling() const { return admitted() && !ended_ && text_.prefilling(); }
   /// It waits for logits to draw a token from.
-  bool drawing() const { return admitted() && !ended_ && !text_.prefilling() && !text_ended_; }
+  bool drawing() const { return admitted() && !ended_ && !text_.prefilling() && !text_ended_ && !scoring_; }
   /// logits [vocabulary], changed in place. Afterwards sequence().token is the token to run, if the text goes on.
   void draw(std::span<float> logits);
   TextSequence& sequence() { return text_; }
@@ -61,12 +62,18 @@ class Session {
   /// Sends what the last step of speech() gave.
   void take_speech();
 
+  /// Its choices, when the prompt was run and they are what is asked for; else null.
+  Scoring* scoring() { return scoring_ && admitted() && !ended_ && !text_.prefilling() ? &*scoring_ : nullptr; }
+  /// Sends the scores when there are all.
+  void take_scores();
+
   /// Ends the request when text and speech have.
   void finish_if_done();
 
  private:
   Result<void> build(MediaCache* media);
   Result<void> draw_from(std::span<float> logits);
+  Result<void> prepare_scoring(int64_t room);
   Result<void> fit(const KvMemory::Tokens& most);
   void end_text(assistant::FinishReason reason);
   void emit(std::string text);
@@ -81,6 +88,7 @@ class Session {
   std::shared_ptr<model::KvPages> talker_memory_;
   TextSequence text_;
   std::optional<Sampler> sampler_;
+  std::optional<Scoring> scoring_;
   std::optional<model::Detokenizer> detokenizer_;
   StopStrings stops_;
   SpeechOptions speech_options_;

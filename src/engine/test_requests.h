@@ -37,7 +37,11 @@ class KeepingSink final : public assistant::Sink {
       text += delta->text;
     } else if (const auto* audio = std::get_if<assistant::AudioDelta>(&event)) {
       samples.insert(samples.end(), audio->samples.begin(), audio->samples.end());
-    } else {
+    } else if (auto* scored = std::get_if<assistant::Scored>(&event)) {
+      scores = std::move(scored->log_probabilities);
+    } else if (auto* called = std::get_if<assistant::ToolCalled>(&event)) {
+      calls.push_back(std::move(called->call));
+    } else if (!std::holds_alternative<assistant::SpokenMark>(event)) {
       if (const auto* failed = std::get_if<assistant::Failed>(&event)) error = failed->error;
       if (const auto* finished = std::get_if<assistant::Finished>(&event)) finish = *finished;
       ended_ = true;
@@ -55,6 +59,8 @@ class KeepingSink final : public assistant::Sink {
 
   std::string text;
   std::vector<float> samples;
+  std::vector<double> scores;
+  std::vector<assistant::ToolCall> calls;
   std::optional<Error> error;
   std::optional<assistant::Finished> finish;
 
