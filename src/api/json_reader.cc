@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/serialize.hpp>
 #include <boost/json/stream_parser.hpp>
 #include <cmath>
 
@@ -52,6 +53,16 @@ JsonReader JsonReader::element(size_t index) const {
 }
 
 size_t JsonReader::size() const { return is_array() ? value_->get_array().size() : 0; }
+
+std::vector<std::string> JsonReader::keys() const {
+  std::vector<std::string> names;
+  if (is_object()) {
+    for (const auto& member : value_->get_object()) names.emplace_back(member.key());
+  }
+  return names;
+}
+
+std::string JsonReader::serialized() const { return value_ == nullptr ? std::string() : json::serialize(*value_); }
 
 Result<std::string_view> JsonReader::string() const {
   if (missing()) return std::unexpected(missing_error());

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -19,6 +20,8 @@ class JsonReader {
   const std::string& path() const { return path_; }
   /// Absent and null are the same to OpenAI.
   bool missing() const { return value_ == nullptr || value_->is_null(); }
+  bool absent() const { return value_ == nullptr; }
+  bool is_null() const { return value_ != nullptr && value_->is_null(); }
   bool is_string() const { return value_ != nullptr && value_->is_string(); }
   bool is_array() const { return value_ != nullptr && value_->is_array(); }
   bool is_object() const { return value_ != nullptr && value_->is_object(); }
@@ -31,6 +34,11 @@ class JsonReader {
   JsonReader element(size_t index) const;
   /// How many elements an array has; 0 for everything else.
   size_t size() const;
+
+  /// The names of an object's members, in their order.
+  std::vector<std::string> keys() const;
+  /// The value as JSON text; empty when it is absent.
+  std::string serialized() const;
 
   Result<std::string_view> string() const;
   Result<bool> boolean() const;
