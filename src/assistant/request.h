@@ -79,6 +79,8 @@ struct Request {
   std::string voice;              ///< unknown or empty: the model's own voice
   std::vector<Tool> tools;
   ToolChoice tool_choice;
+  bool parallel_tool_calls = true;  ///< an answer may have several calls; else it ends after the first
+  std::string json_schema;          ///< when not empty, the answer's text is one JSON value that this JSON Schema allows
   std::string user;               ///< whoever asks, to share the machine fairly between them; empty: nobody known
   bool live = false;              ///< somebody listens while it is spoken: its sound must not run dry
   std::vector<std::string> choices;  ///< when not empty, nothing is written: Scored tells how likely each continuation is

@@ -28,9 +28,19 @@ std::vector<model::ChatMessage> messages_of(const model::Tokenizer& tokenizer, c
       if (const auto* text = std::get_if<std::string>(&part)) message.parts.push_back({"text", tokenizer.shield(*text)});
       else message.parts.push_back({std::holds_alternative<assistant::ImagePart>(part) ? "image" : "audio", ""});
     }
+    for (const auto& call : turn.tool_calls) message.tool_calls.push_back({call.id, call.name, call.arguments});
+    message.tool_call_id = turn.tool_call_id;
     messages.push_back(std::move(message));
   }
   return messages;
+}
+
+// Tools that may be called; none when the answer must not call any.
+model::ChatContext context_of(const model::Tokenizer& tokenizer, const assistant::Request& request) {
+  model::ChatContext context{.shield = [&tokenizer](std::string_view text) { return tokenizer.shield(text); }};
+  if (request.tool_choice.kind == assistant::ToolChoice::Kind::none) return context;
+  for (const auto& tool : request.tools) context.tools.push_back({tool.name, tool.description, tool.parameters});
+  return context;
 }
 
 Result<void> check_room(int64_t tokens, const model::ThinkerConfig& config) {
@@ -246,7 +256,7 @@ Result<Prompt> assemble_prompt(const model::Model& model, std::vector<int32_t> i
 }
 
 Result<Prompt> build_prompt(const model::Model& model, const assistant::Request& request, MediaCache* cache) {
-  TRY(const std::string text, model.chat_template.render(messages_of(model.tokenizer, request), true));
+  TRY(const std::string text, model.chat_template.render(messages_of(model.tokenizer, request), context_of(model.tokenizer, request)));
   TRY(const auto ids, model.tokenizer.encode_prompt(text));
   if (ids.empty()) return fail(ErrorCode::invalid_argument, "the checkpoint's chat template gives an empty prompt", "messages");
   auto coming = media_tokens(model, request);

@@ -75,6 +75,11 @@ Result<void> Session::build(MediaCache* media) {
   sampler_.emplace(sampler_options(request_.sampling, model_->generation.thinker), seed);
   sampler_->remember(prompt.ids);
   detokenizer_.emplace(model_->tokenizer);
+  if (!request_.tools.empty() && request_.tool_choice.kind != assistant::ToolChoice::Kind::none) {
+    std::vector<std::string> names;
+    for (const auto& tool : request_.tools) names.push_back(tool.name);
+    tools_.emplace(std::move(names));
+  }
   speech_options_ = {.seed = request_.sampling.seed.value_or(std::random_device{}()), .max_frames = max_frames(model_->generation)};
   return {};
 }
@@ -144,10 +149,19 @@ Result<void> Session::draw_from(std::span<float> logits) {
   ++usage_.completion_tokens;
   const auto& eos = model_->generation.eos_token_ids;
   if (std::find(eos.begin(), eos.end(), token) != eos.end()) return end_text(assistant::FinishReason::stop), Result<void>();
-  emit(stops_.push(detokenizer_->push(token)));
-  if (stops_.stopped()) return end_text(assistant::FinishReason::stop), Result<void>();
+  const std::string written = detokenizer_->push(token);
+  take_written(written);
+  if (stops_.stopped() || (tools_ && tools_->calls() > 0 && !request_.parallel_tool_calls)) {
+    return end_text(assistant::FinishReason::stop), Result<void>();
+  }
   if (usage_.completion_tokens >= request_.max_tokens) return end_text(assistant::FinishReason::length), Result<void>();
-  if (speech_) speech_->push(token);
+  if (speech_ && tools_) {
+    written_.push_back({token, written_bytes_, written_bytes_ + written.size()});
+    written_bytes_ += written.size();
+    speak_decided();
+  } else if (speech_) {
+    speech_->push(token);
+  }
   text_.token = token;
   return {};
 }
@@ -163,11 +177,43 @@ void Session::finish_if_done() {
   if (admitted() && !ended_ && text_ended_ && (!speech_ || speech_->done())) finish(reason_);
 }
 
-void Session::end_text(assistant::FinishReason reason) {
-  if (!stops_.stopped()) {
-    emit(stops_.push(detokenizer_->finish()));
+void Session::take_written(std::string_view text) {
+  if (tools_) take_pieces(tools_->push(text));
+  else emit(stops_.push(text));
+}
+
+// In their order, so a call does not overtake text that may have become a stop string. After a stop string there is nothing.
+void Session::take_pieces(std::vector<ToolCallReader::Piece> pieces) {
+  for (auto& piece : pieces) {
+    if (stops_.stopped()) return;
+    if (const auto* text = std::get_if<std::string>(&piece)) {
+      emit(stops_.push(*text));
+      continue;
+    }
     emit(stops_.finish());
+    sink_->on_event(assistant::ToolCalled{std::move(std::get<assistant::ToolCall>(piece))});
+    if (!request_.parallel_tool_calls) return;
   }
+}
+
+// Calls are not spoken.
+void Session::speak_decided() {
+  for (; !written_.empty(); written_.pop_front()) {
+    const auto said = tools_->said(written_.front().begin, written_.front().end);
+    if (said == ToolCallReader::Said::later) return;
+    if (said == ToolCallReader::Said::aloud) speech_->push(written_.front().token);
+  }
+}
+
+void Session::end_text(assistant::FinishReason reason) {
+  const bool enough = tools_ && tools_->calls() > 0 && !request_.parallel_tool_calls;
+  if (!stops_.stopped() && !enough) {
+    take_written(detokenizer_->finish());
+    if (tools_) take_pieces(tools_->finish());
+    if (tools_ && speech_) speak_decided();
+    if (!stops_.stopped()) emit(stops_.finish());
+  }
+  if (tools_ && tools_->calls() > 0 && reason == assistant::FinishReason::stop) reason = assistant::FinishReason::tool_calls;
   reason_ = reason;
   text_ended_ = true;
   if (speech_) speech_->finish_text();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -14,6 +15,7 @@
 #include "engine/speech.h"
 #include "engine/stop_strings.h"
 #include "engine/text_stage.h"
+#include "engine/tool_calls.h"
 #include "model/model.h"
 
 namespace calliope::engine {
@@ -76,6 +78,9 @@ class Session {
   Result<void> prepare_scoring(int64_t room);
   Result<void> fit(const KvMemory::Tokens& most);
   void end_text(assistant::FinishReason reason);
+  void take_written(std::string_view text);
+  void take_pieces(std::vector<ToolCallReader::Piece> pieces);
+  void speak_decided();
   void emit(std::string text);
   void finish(assistant::FinishReason reason);
 
@@ -91,6 +96,14 @@ class Session {
   std::optional<Scoring> scoring_;
   std::optional<model::Detokenizer> detokenizer_;
   StopStrings stops_;
+  std::optional<ToolCallReader> tools_;
+  // Tokens of which it is not known yet whether they belong to a call, with the bytes they wrote.
+  struct Written {
+    int32_t token = 0;
+    size_t begin = 0, end = 0;
+  };
+  std::deque<Written> written_;
+  size_t written_bytes_ = 0;
   SpeechOptions speech_options_;
   std::optional<Speech> speech_;
   assistant::Usage usage_;

@@ -1,5 +1,6 @@
 #include "model/chat_template.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
@@ -7,6 +8,7 @@
 
 #include "model/template_evaluator.h"
 #include "model/template_parser.h"
+#include "model/template_tools.h"
 
 namespace calliope::model {
 namespace {
@@ -42,9 +44,11 @@ std::string template_in(const std::string& json) {
   return {};
 }
 
-jinja::Value message_value(const ChatMessage& message) {
+jinja::Value message_value(const ChatMessage& message, const ChatShield& shield) {
   jinja::Value content;
-  if (message.parts.size() == 1 && message.parts[0].type == "text") {
+  if (message.parts.empty()) {
+    content = "";
+  } else if (message.parts.size() == 1 && message.parts[0].type == "text") {
     content = message.parts[0].text;
   } else {
     jinja::List parts;
@@ -55,7 +59,14 @@ jinja::Value message_value(const ChatMessage& message) {
     }
     content = std::move(parts);
   }
-  return jinja::Dict{{"role", message.role}, {"content", std::move(content)}};
+  jinja::Dict fields{{"role", message.role}, {"content", std::move(content)}};
+  if (!message.tool_calls.empty()) {
+    jinja::List calls;
+    for (const ChatToolCall& call : message.tool_calls) calls.push_back(call_value(call, shield));
+    fields.emplace_back("tool_calls", std::move(calls));
+  }
+  if (!message.tool_call_id.empty()) fields.emplace_back("tool_call_id", shield ? shield(message.tool_call_id) : message.tool_call_id);
+  return fields;
 }
 
 }  // namespace
@@ -69,16 +80,40 @@ Result<ChatTemplate> ChatTemplate::parse(std::string_view source) {
   TRY(program->root, jinja::parse_template(source));
   ChatTemplate result;
   result.program_ = std::move(program);
+  if (source.find("tools") != std::string_view::npos) {
+    constexpr const char* kProbe = "probe_of_tools";
+    const auto probed = result.rendered({{"user", {{"text", "hi"}}}}, {.tools = {{kProbe, "", ""}}});
+    result.takes_tools_ = probed && probed->find(kProbe) != std::string::npos;
+  }
   return result;
 }
 
-Result<std::string> ChatTemplate::render(const std::vector<ChatMessage>& messages, bool add_generation_prompt) const {
+Result<std::string> ChatTemplate::render(const std::vector<ChatMessage>& messages, const ChatContext& context) const {
+  if (takes_tools_) return rendered(messages, context);
+  const bool plain = context.tools.empty() && std::ranges::none_of(messages, [](const ChatMessage& message) {
+                       return message.role == "tool" || !message.tool_calls.empty();
+                     });
+  if (plain) return rendered(messages, context);
+  TRY(const auto spelled, without_tools(messages, context));
+  return rendered(spelled, {.add_generation_prompt = context.add_generation_prompt});
+}
+
+Result<std::string> ChatTemplate::rendered(const std::vector<ChatMessage>& messages, const ChatContext& context) const {
   jinja::List list;
-  for (const ChatMessage& message : messages) list.push_back(message_value(message));
+  for (const ChatMessage& message : messages) list.push_back(message_value(message, context.shield));
+  jinja::Value tools = jinja::None();
+  if (!context.tools.empty()) {
+    jinja::List values;
+    for (const ChatTool& tool : context.tools) {
+      TRY(jinja::Value value, tool_value(tool, context.shield));
+      values.push_back(std::move(value));
+    }
+    tools = std::move(values);
+  }
   return jinja::run_template(*program_->root, {{"messages", std::move(list)},
-                                               {"tools", jinja::None()},
+                                               {"tools", std::move(tools)},
                                                {"documents", jinja::None()},
-                                               {"add_generation_prompt", add_generation_prompt},
+                                               {"add_generation_prompt", context.add_generation_prompt},
                                                {"bos_token", ""},
                                                {"eos_token", ""}});
 }

@@ -15,8 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   const std::vector<model::ChatMessage> messages = {{"system", {{"text", "Be kind. "}}},
                                                     {"user", {{"image", ""}, {"text", "H\u00e9llo\n"}, {"audio", ""}}},
-                                                    {"assistant", {{"text", "<think>a</think>b"}}}};
-  const auto text = chat->render(messages, true);
+                                                    {"assistant", {{"text", "<think>a</think>b"}}, {{"1", "f", "{\"a\": [1]}"}}},
+                                                    {"tool", {{"text", "c"}}, {}, "1"}};
+  const auto text = chat->render(messages, {.tools = {{"f", "does", ""}}});
   CHECK(text ? calliope::utf8_valid(*text) : text.error().message.starts_with("chat template, line "));
   return 0;
 }

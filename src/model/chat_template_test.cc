@@ -64,6 +64,99 @@ TEST(ChatTemplateParity, TextAsTransformersRendersIt) {
   }
 }
 
+json::value read_fixture() {
+  std::ifstream file(CALLIOPE_SOURCE_DIR "/tests/fixtures/tokenizer/templates.json", std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  return json::parse(text.str());
+}
+
+std::vector<ChatMessage> messages_of(const json::value& context) {
+  std::vector<ChatMessage> messages;
+  for (const auto& one : context.at("messages").as_array()) {
+    ChatMessage message{std::string(one.at("role").as_string()), {{"text", std::string(one.at("content").as_string())}}};
+    if (const auto* calls = one.as_object().if_contains("tool_calls")) {
+      for (const auto& call : calls->as_array()) {
+        const auto* inner = call.as_object().if_contains("function");
+        const json::value& function = inner ? *inner : call;
+        const json::value& arguments = function.at("arguments");
+        message.tool_calls.push_back({"", std::string(function.at("name").as_string()),
+                                      arguments.is_string() ? std::string(arguments.as_string()) : json::serialize(arguments)});
+      }
+    }
+    messages.push_back(std::move(message));
+  }
+  return messages;
+}
+
+// What transformers rendered, less what a tool of ours does not carry.
+std::string expected_text(const json::value& fixture, std::string_view name, int64_t context) {
+  for (const auto& one : fixture.at("cases").as_array()) {
+    if (one.at("template").as_string() != name || one.at("context").as_int64() != context) continue;
+    std::string text(one.at("text").as_string());
+    const std::string_view extra = ", \"strict\": null, \"scale\": 1.5";
+    if (const size_t at = text.find(extra); at != std::string::npos) text.erase(at, extra.size());
+    return text;
+  }
+  return "no such case";
+}
+
+struct ToolCase {
+  const char *source, *expected;  // our template, and the one whose text it must give
+  std::vector<int64_t> contexts;
+};
+
+TEST(ChatTemplateParity, ToolsCallsAndAnswersAsTransformersRendersThem) {
+  const json::value fixture = read_fixture();
+  int compared = 0;
+  for (const auto& one : {ToolCase{"qwen3", "qwen3", {0, 3, 4, 9, 18, 21, 22, 30, 33, 34, 60, 63, 64}},
+                          ToolCase{"qwen2.5", "qwen2.5", {0, 3, 9, 18, 21, 22, 60, 63, 64}},
+                          // A template that knows no tools gets what Qwen3's writes.
+                          ToolCase{"nano", "qwen3", {3, 4, 9, 10, 60, 61, 63, 64}}}) {
+    const auto chat = ChatTemplate::parse(std::string(fixture.at("templates").at(one.source).as_string()));
+    ASSERT_TRUE(chat);
+    EXPECT_EQ(chat->takes_tools(), std::string_view(one.source) != "nano");
+    for (const int64_t index : one.contexts) {
+      const auto& context = fixture.at("contexts").as_array()[static_cast<size_t>(index)];
+      ChatContext ours{.add_generation_prompt = context.at("add_generation_prompt").as_bool()};
+      if (context.at("tools").is_array()) {
+        for (const auto& tool : context.at("tools").as_array()) {
+          const auto& function = tool.at("function").as_object();
+          const auto* description = function.if_contains("description");
+          ours.tools.push_back({std::string(function.at("name").as_string()), description ? std::string(description->as_string()) : "",
+                                json::serialize(function.at("parameters"))});
+        }
+      }
+      const auto text = chat->render(messages_of(context), ours);
+      ASSERT_TRUE(text) << text.error().message;
+      EXPECT_EQ(*text, expected_text(fixture, one.expected, index)) << one.source << " with context " << index;
+      ++compared;
+    }
+  }
+  EXPECT_EQ(compared, 30);
+}
+
+TEST(ChatTemplate, ToolsOfATemplateThatKnowsNoneAndTheirShield) {
+  const auto chat = ChatTemplate::parse("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}");
+  ASSERT_TRUE(chat);
+  const ChatShield shield = [](std::string_view text) { return std::string("~").append(text); };
+  const std::vector<ChatMessage> messages = {
+      {"user", {{"text", "hi"}}},
+      {"assistant", {{"text", "Well."}}, {{"1", "f", R"({"a":"\u003c|x|>"})"}, {"2", "g", "broken"}}},
+      {"tool", {{"text", "4"}}, {}, "1"},
+      {"tool", {{"text", "5"}}, {}, "2"}};
+  EXPECT_EQ(*chat->render(messages, {.shield = shield}),
+            "[user]hi[assistant]Well.\n<tool_call>\n{\"name\": \"~f\", \"arguments\": {\"~a\": \"~<|x|>\"}}\n</tool_call>\n"
+            "<tool_call>\n{\"name\": \"~g\", \"arguments\": ~broken}\n</tool_call>"
+            "[user]<tool_response>\n4\n</tool_response>\n<tool_response>\n5\n</tool_response>");
+  const auto told = chat->render({{"system", {{"text", "Be kind."}}}}, {.tools = {{"f", "<|x|>", R"({"type":"object"})"}}, .shield = shield});
+  EXPECT_NE(told->find("[system]Be kind.\n\n# Tools\n"), std::string::npos) << *told;
+  EXPECT_NE(told->find(R"("description": "~<|x|>")"), std::string::npos) << *told;
+  const auto refused = chat->render(messages, {.tools = {{"f", "", "{broken"}}});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("parameters of the tool 'f'"), std::string::npos);
+}
+
 struct Refused {
   const char *source, *message;
   ErrorCode code = ErrorCode::invalid_argument;
@@ -150,8 +243,8 @@ TEST(ChatTemplate, MessagesOfOneTextAreStringsOthersLists) {
   ASSERT_TRUE(chat) << chat.error().message;
   const std::vector<ChatMessage> messages = {{"system", {{"text", "be kind"}}},
                                              {"user", {{"image", ""}, {"text", "what?"}, {"audio", ""}}}};
-  EXPECT_EQ(*chat->render(messages, true), "system:be kind;user:<image><textwhat?><audio>;Truego");
-  EXPECT_EQ(*chat->render({}, false), "True");
+  EXPECT_EQ(*chat->render(messages), "system:be kind;user:<image><textwhat?><audio>;Truego");
+  EXPECT_EQ(*chat->render({}, {.add_generation_prompt = false}), "True");
 }
 
 }  // namespace

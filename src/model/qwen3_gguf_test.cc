@@ -204,7 +204,7 @@ TEST_F(Qwen3Gguf, IsTheThinkerItWasMadeFrom) {
       }
     }
     EXPECT_TRUE(check_chat_tokens(model));
-    EXPECT_TRUE(model.chat_template.render({{"user", {{"text", "hi"}}}}, true));
+    EXPECT_TRUE(model.chat_template.render({{"user", {{"text", "hi"}}}}));
   }
 }
 
@@ -226,7 +226,7 @@ TEST_F(Qwen3Gguf, WithoutATemplateItIsChatMl) {
   good->fields.erase("tokenizer.chat_template");
   const auto loaded = load(*good);
   ASSERT_TRUE(loaded) << loaded.error().message;
-  const auto text = (*loaded)->chat_template.render({{"user", {{"text", "hi"}}}}, true);
+  const auto text = (*loaded)->chat_template.render({{"user", {{"text", "hi"}}}});
   ASSERT_TRUE(text) << text.error().message;
   EXPECT_EQ(*text, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
 }
