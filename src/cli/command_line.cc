@@ -2,11 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "cli/commands.h"
 #include "cli/option_checks.h"
 #include "cli/serve_command.h"
+#include "kernels/isa.h"
 
 namespace calliope::cli {
 namespace {
@@ -150,6 +153,14 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   return "calliope " + name + ": " + what + "\ncalliope " + name + " --help tells more.\n";
 }
 
+/// What the environment asks for that cannot be done.
+Result<void> check_environment() {
+  TRY_VOID(kernels::check_isa_request());
+  const char* pin = std::getenv("CALLIOPE_PIN");
+  if (!pin || std::string_view(pin) == "on" || std::string_view(pin) == "off") return {};
+  return fail(ErrorCode::invalid_argument, "CALLIOPE_PIN=" + std::string(pin) + " must be on or off", "CALLIOPE_PIN");
+}
+
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv) {
@@ -189,6 +200,10 @@ int run_command_line(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     std::fputs(explain(app, error).c_str(), stderr);
+    return kMisused;
+  }
+  if (const auto checked = check_environment(); !checked) {
+    std::fprintf(stderr, "calliope: %s\n", checked.error().message.c_str());
     return kMisused;
   }
   const std::string chosen = app.get_subcommands().front()->get_name();

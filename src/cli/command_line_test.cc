@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "cli/media_files.h"
@@ -140,6 +142,19 @@ TEST(CheckWritable, LeavesWhatIsThereAndNothingNew) {
   EXPECT_TRUE(check_writable(path));
   EXPECT_EQ(std::filesystem::file_size(path), 4u);
   std::filesystem::remove(path);
+}
+
+TEST(CommandLine, AnEnvironmentThatCannotBeHeededIsSaid) {
+  for (const auto& [name, value, message] : {std::tuple{"CALLIOPE_ISA", "sse9", "names no instruction set; here it may be plain"},
+                                             {"CALLIOPE_PIN", "maybe", "must be on or off"}}) {
+    const char* before = std::getenv(name);
+    const std::string restored = before ? before : "";
+    setenv(name, value, 1);
+    const Outcome outcome = run({"info"});
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_THAT(outcome.err, HasSubstr(std::string(name) + "=" + value + " " + message));
+    before ? setenv(name, restored.c_str(), 1) : unsetenv(name);
+  }
 }
 
 }  // namespace

@@ -3,8 +3,10 @@
 #include <string>
 #include <utility>
 
+#include "base/thread_pool.h"
 #include "cli/commands.h"
 #include "cli/human_bytes.h"
+#include "kernels/isa.h"
 #include "kernels/packed_linear.h"
 #include "model/model.h"
 
@@ -102,6 +104,7 @@ Result<void> info(const InfoOptions& options) {
   }
   std::printf("  KV cache        %s a token, %s for the whole context of %ld tokens\n", human_bytes(double(per_token)).c_str(),
               human_bytes(double(per_token) * double(context)).c_str(), long(context));
+  std::printf("\nprocessor\n  instructions    %s\n  threads         %d\n", std::string(kernels::name_of(kernels::active_isa())).c_str(), thread_count());
   return {};
 }
 

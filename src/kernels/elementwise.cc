@@ -11,7 +11,7 @@ namespace calliope::kernels {
 namespace {
 
 const detail::ElementwiseRows& row_kernels() {
-  return active_isa() == Isa::plain ? detail::kElementwisePlain : detail::kElementwiseAvx2;
+  return choose(detail::kElementwisePlain, detail::kElementwiseAvx2, detail::kElementwiseAvx2);
 }
 
 // Waking a thread pays from some ten thousand exponentials on.

@@ -84,7 +84,7 @@ void paged_attention(tensor::ConstRows q, std::span<const PagedRows> sequences, 
   CHECK(rows_of(sequences, layout) == q.rows);
   const auto run = choose<detail::PagedQueries>(detail::paged_queries_plain, detail::paged_queries_avx2, detail::paged_queries_avx512);
   // Queries of one key/value head that share what is loaded.
-  const int64_t tile_queries = active_isa() == Isa::avx512 ? 8 : 4;
+  const int64_t tile_queries = choose(4, 4, 8);
 
   // Items are tiles of every key/value head of every sequence; at least 64k multiply-adds a piece.
   const auto tiles_of = [&](const PagedRows& sequence) { return (sequence.rows * group + tile_queries - 1) / tile_queries; };
