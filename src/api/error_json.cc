@@ -1,5 +1,6 @@
 #include "api/error_json.h"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -24,7 +25,10 @@ ErrorReply error_reply(const ErrorText& text) {
   error["code"] = or_null(text.code);
   json::object root;
   root["error"] = std::move(error);
-  return {.status = text.status, .body = json::serialize(root), .message = std::string(text.message)};
+  return {.status = text.status,
+          .body = json::serialize(root),
+          .message = std::string(text.message),
+          .code = std::string(text.code.empty() ? text.type : text.code)};
 }
 
 ErrorReply error_reply(const Error& error, ErrorStage stage) {
@@ -56,7 +60,9 @@ ErrorReply error_reply(const Error& error, ErrorStage stage) {
       text.code = "internal_error";
       break;
   }
-  return error_reply(text);
+  ErrorReply reply = error_reply(text);
+  if (error.code == ErrorCode::unavailable) reply.retry_after_s = std::max(1, error.retry_after_s);
+  return reply;
 }
 
 }  // namespace calliope::api

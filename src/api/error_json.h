@@ -12,6 +12,8 @@ struct ErrorReply {
   int status = 500;
   std::string body;     ///< {"error":{"message","type","param","code"}}
   std::string message;  ///< the same, for a log
+  std::string code;     ///< error.code, or error.type when that is null; one of a fixed list
+  int retry_after_s = 0;  ///< for Retry-After; 0: none
 };
 
 /// Whose limit a too_large error broke: the bytes sent (413), or the model's context (400).

@@ -31,6 +31,16 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
       ->envname("CALLIOPE_API_KEY")
       ->type_name("KEY");
   command
+      .add_option("--metrics-key", options.metrics_key,
+                  "Key that /metrics asks for (default: one of the API keys, if there are any)")
+      ->check(not_empty())
+      ->envname("CALLIOPE_METRICS_KEY")
+      ->type_name("KEY");
+  command.add_option("--log-format", options.log_format, "How the log on stderr is written: text, or json for an object a line")
+      ->check(one_of({"text", "json"}))
+      ->capture_default_str()
+      ->type_name("FORMAT");
+  command
       .add_option("--allow-origin", options.allow_origin,
                   "Let pages of this origin use the API, for example https://app.example (default: none)")
       ->type_name("ORIGIN");
@@ -90,8 +100,11 @@ int serve(const ServeOptions& options, const AnswererFactory& make) {
   server::ServerOptions server_options{.host = options.host,
                                        .port = static_cast<uint16_t>(options.port),
                                        .api_keys = options.api_keys,
+                                       .metrics_key = options.metrics_key,
                                        .allow_origin = options.allow_origin,
                                        .handle_signals = true,
+                                       .log_format = options.log_format == "json" ? server::LogFormat::json
+                                                                                  : server::LogFormat::text,
                                        .body_bytes = static_cast<size_t>(options.max_body_mib) << 20,
                                        .connections = options.connections,
                                        .drain = std::chrono::seconds(options.drain_s)};

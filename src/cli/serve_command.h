@@ -19,11 +19,13 @@ struct ServeOptions {
   std::string host = "127.0.0.1";
   int port = 8080;
   std::vector<std::string> api_keys;
+  std::string metrics_key;
   std::string allow_origin;
+  std::string log_format = "text";
   int threads = 0;
   int max_body_mib = 64;
   int connections = 1024;
-  int drain_s = 10;
+  int drain_s = 60;
   int kv_memory_mib = 0;  ///< 0: computed
   std::string kv_type = "f32";
 };

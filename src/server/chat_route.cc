@@ -44,7 +44,9 @@ struct Submission {
   api::ErrorStage stage = api::ErrorStage::request;
 };
 
-std::string retry_after(const api::ErrorReply& reply) { return reply.status == 429 ? "Retry-After: 1\r\n" : ""; }
+std::string retry_after(const api::ErrorReply& reply) {
+  return reply.retry_after_s > 0 ? fmt::format("Retry-After: {}\r\n", reply.retry_after_s) : "";
+}
 
 }  // namespace
 
@@ -81,6 +83,7 @@ asio::awaitable<void> Connection::answer(std::string body) {
   };
   const Submission submission = co_await on_worker(*context_, work);
   body_claim_.reset();
+  log_.answered = !submission.error;
   if (submission.error) {
     const api::ErrorReply reply = api::error_reply(*submission.error, submission.stage);
     co_return co_await send_error(reply, retry_after(reply));
@@ -137,6 +140,7 @@ asio::awaitable<void> Connection::answer_whole(EventQueue& events, PendingAnswer
       if (log_.first_ms < 0) log_.first_ms = ms_since(log_.start);
       answer.text += text->text;
     } else if (const auto* audio = std::get_if<assistant::AudioDelta>(&*event)) {
+      if (log_.first_audio_ms < 0) log_.first_audio_ms = ms_since(log_.start);
       samples.insert(samples.end(), audio->samples.begin(), audio->samples.end());
     } else if (const auto* failed = std::get_if<assistant::Failed>(&*event)) {
       const api::ErrorReply reply = api::error_reply(failed->error, api::ErrorStage::engine);
@@ -204,10 +208,12 @@ asio::awaitable<void> Connection::answer_streamed(EventQueue& events, PendingAns
         transcript += text->text;
         out += stream.text(text->text);
       } else if (const auto* audio = std::get_if<assistant::AudioDelta>(&*event)) {
+        if (log_.first_audio_ms < 0) log_.first_audio_ms = ms_since(log_.start);
         out += stream.audio(audio->samples);
       } else if (const auto* failed = std::get_if<assistant::Failed>(&*event)) {
         log_.outcome = "error";
         log_.detail = failed->error.message;
+        context_->metrics.error(api::error_reply(failed->error, api::ErrorStage::engine).code);
         out += api::ChatStream::fail(failed->error);
         finished = true;
       } else if (const auto* end = std::get_if<assistant::Finished>(&*event)) {

@@ -79,7 +79,7 @@ asio::awaitable<bool> Connection::serve_one() {
     if (error == beast::error::timeout || error == http::error::end_of_stream ||
         error == http::error::partial_message || error.category() == asio::error::get_system_category()) {
       log_.outcome = error == beast::error::timeout ? "header_timeout" : "client_gone";
-      if (error == beast::error::timeout) write_log(log_);
+      if (error == beast::error::timeout) end_request();
       co_return false;
     }
     api::ErrorText text{.status = 400, .message = "This is not a valid HTTP request.", .code = "bad_request"};
@@ -88,7 +88,7 @@ asio::awaitable<bool> Connection::serve_one() {
     }
     co_await send_error(api::error_reply(text));
     co_await drop_rest_of_request();
-    write_log(log_);
+    end_request();
     co_return false;
   }
 
@@ -113,8 +113,17 @@ asio::awaitable<bool> Connection::serve_one() {
     if (wrote_ok_) co_await drop_rest_of_request();
   }
   body_claim_.reset();
-  write_log(log_);
+  end_request();
   co_return keep_alive_&& wrote_ok_ && !context_->stopping;
+}
+
+/// Tells the log and the metrics of a request that is over.
+void Connection::end_request() {
+  if (log_.status == 0) log_.status = log_.outcome == "header_timeout" || log_.outcome == "body_timeout" ? 408 : 499;
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - log_.start).count();
+  context_->metrics.request(route_label(log_.path), log_.method, log_.status, seconds);
+  if (log_.answered) context_->metrics.answer("chat", log_.outcome);
+  write_log(log_);
 }
 
 asio::awaitable<bool> Connection::wait_for_first_byte() {
@@ -225,6 +234,7 @@ asio::awaitable<void> Connection::send(Reply reply) {
 
 asio::awaitable<void> Connection::send_error(api::ErrorReply error, std::string headers) {
   log_.outcome = "error";
+  context_->metrics.error(error.code);
   Reply reply{.status = error.status, .body = std::move(error.body), .headers = std::move(headers)};
   log_.detail = std::move(error.message);
   co_await send(std::move(reply));

@@ -8,6 +8,7 @@
 #include "api/error_json.h"
 #include "server/context.h"
 #include "server/event_queue.h"
+#include "server/log.h"
 
 namespace calliope::server {
 
@@ -22,7 +23,9 @@ struct RequestLog {
   size_t bytes_in = 0;
   size_t bytes_out = 0;
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  double first_ms = -1;  ///< until the first delta of an answer
+  double first_ms = -1;        ///< until the first delta of an answer
+  double first_audio_ms = -1;  ///< until the first sound of an answer
+  bool answered = false;       ///< the engine took it
   std::string outcome = "ok";
   std::string detail = {};  ///< the message of an error
   assistant::Usage usage = {};
@@ -63,7 +66,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // routes.cc: which answer
   asio::awaitable<void> route(Parser& parser);
-  asio::awaitable<bool> admit(const http::request_header<>& header);
+  asio::awaitable<bool> admit(const http::request_header<>& header, const std::vector<std::string>& keys);
+  void end_request();
   asio::awaitable<void> chat(Parser& parser);
 
   // chat_route.cc: asking the engine

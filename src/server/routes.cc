@@ -3,6 +3,7 @@
 
 #include "api/chat_response.h"
 #include "server/connection.h"
+#include "server/prometheus_text.h"
 #include "server/web_assets.h"
 
 namespace calliope::server {
@@ -42,6 +43,24 @@ constexpr std::string_view kPageHeaders =
     "Permissions-Policy: microphone=(self), camera=(self)\r\n"
     "Cross-Origin-Opener-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\n";
 
+/// Also while it drains: whoever restarts what is dead must not cut answers.
+Reply alive() { return {.body = R"({"status":"ok"})"}; }
+
+Reply ready(const Context& context) {
+  if (context.stopping) return {.status = 503, .body = R"({"status":"draining"})", .headers = "Retry-After: 5\r\n"};
+  return {.body = R"({"status":"ready"})"};
+}
+
+Reply metrics(const Context& context) {
+  return {.content_type = PrometheusText::kContentType,
+          .body = context.metrics.text(context.engine->stats(), !context.stopping)};
+}
+
+std::vector<std::string> metrics_keys(const ServerOptions& options) {
+  if (options.metrics_key.empty()) return options.api_keys;
+  return {options.metrics_key};
+}
+
 }  // namespace
 
 asio::awaitable<void> Connection::route(Parser& parser) {
@@ -54,7 +73,7 @@ asio::awaitable<void> Connection::route(Parser& parser) {
   const bool is_api = path == "/v1" || path.starts_with("/v1/");
   const bool is_model = path.starts_with("/v1/models/");
   const WebAsset* asset = is_api ? nullptr : find_web_asset(path);
-  const bool known = is_chat || is_model || path == "/v1/models" || path == "/healthz" || asset != nullptr;
+  const bool known = is_chat || is_model || path == "/v1/models" || path == "/healthz" || path == "/readyz" || path == "/metrics" || asset != nullptr;
 
   if (is_api && method == http::verb::options && !context_->options.allow_origin.empty()) {
     Reply reply{.status = 204, .content_type = "text/plain"};
@@ -64,7 +83,7 @@ asio::awaitable<void> Connection::route(Parser& parser) {
     co_return co_await send(std::move(reply));
   }
   if (is_api) {
-    const bool admitted = co_await admit(header);
+    const bool admitted = co_await admit(header, context_->options.api_keys);
     if (!admitted) co_return;
   }
   if (!known) {
@@ -81,13 +100,13 @@ asio::awaitable<void> Connection::route(Parser& parser) {
   }
   if (is_chat) co_return co_await chat(parser);
 
-  if (path == "/healthz") {
-    Reply reply{.body = R"({"status":"ok"})"};
-    if (context_->stopping) {
-      reply.status = 503;
-      reply.body = R"({"status":"stopping"})";
-    }
-    co_return co_await send(std::move(reply));
+  if (path == "/healthz") co_return co_await send(alive());
+  if (path == "/readyz") co_return co_await send(ready(*context_));
+  if (path == "/metrics") {
+    const std::vector<std::string> keys = metrics_keys(context_->options);
+    const bool admitted = co_await admit(header, keys);
+    if (admitted) co_await send(metrics(*context_));
+    co_return;
   }
   if (path == "/v1/models") {
     Reply reply{.body = api::model_list(context_->models, context_->started_s)};
@@ -110,14 +129,14 @@ asio::awaitable<void> Connection::route(Parser& parser) {
   co_await send(std::move(reply));
 }
 
-/// Whether the caller shows one of our keys; when not, tells it so.
-asio::awaitable<bool> Connection::admit(const http::request_header<>& header) {
-  if (context_->options.api_keys.empty()) co_return true;
+/// Whether the caller shows one of these keys, or there is none; when not, tells it so.
+asio::awaitable<bool> Connection::admit(const http::request_header<>& header, const std::vector<std::string>& keys) {
+  if (keys.empty()) co_return true;
   std::string_view given = header[http::field::authorization];
   if (given.size() > 7 && beast::iequals(given.substr(0, 7), "Bearer ")) {
     given.remove_prefix(7);
     bool found = false;
-    for (const std::string& key : context_->options.api_keys) found |= same_key(key, given);
+    for (const std::string& key : keys) found |= same_key(key, given);
     if (found) co_return true;
   }
   const bool none = header[http::field::authorization].empty();

@@ -21,7 +21,7 @@ class ScriptedEngine : public assistant::Engine {
     for (const auto& part : request.turns.back().parts) {
       if (const auto* words = std::get_if<std::string>(&part)) text = *words;
     }
-    if (text == "full") return fail(ErrorCode::unavailable, "The queue is full.");
+    if (text == "full") return std::unexpected(Error{ErrorCode::unavailable, "The queue is full.", "", 7});
     if (text == "long") return fail(ErrorCode::too_large, "The prompt has 9000 tokens, the context 4096.", "messages");
     const std::lock_guard lock(mutex_);
     last_ = request;
@@ -30,6 +30,17 @@ class ScriptedEngine : public assistant::Engine {
   }
   std::vector<std::string> model_names() const override { return {"scripted", "other/name"}; }
   std::vector<std::string> voices() const override { return {"default"}; }
+
+  assistant::EngineStats stats() const override {
+    assistant::EngineStats stats;
+    stats.queued = 3;
+    stats.stage(assistant::Stage::decode).batch.add(2);
+    stats.prefix_pages_asked = 5;
+    stats.prefix_pages_found = 4;
+    stats.playback_gaps = 7;
+    stats.first_audio_seconds.add(0.07);
+    return stats;
+  }
 
   /// The last request admitted.
   assistant::Request last() const {

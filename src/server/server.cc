@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "server/connection.h"
-#include "server/logger.h"
+#include "server/log.h"
 
 namespace calliope::server {
 
@@ -17,7 +17,8 @@ class Server::Impl {
         strand_(asio::make_strand(io_)),
         acceptor_(strand_),
         signals_(strand_),
-        deadline_(strand_) {}
+        deadline_(strand_),
+        backoff_(strand_) {}
 
   Result<void> listen() {
     const auto& options = context_->options;
@@ -95,32 +96,34 @@ class Server::Impl {
         io_.stop();
         return;
       }
-      logger().info("signal {}: stopping", signal);
+      logger().info("signal {}: draining; a second one ends at once", signal);
       begin_stop();
       if (!connections_.empty()) wait_for_signal();
     });
   }
 
   asio::awaitable<void> accept() {
-    while (!context_->stopping) {
+    while (acceptor_.is_open()) {
       error_code error;
       tcp::socket socket(asio::make_strand(io_));
       co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
-      if (context_->stopping || error == asio::error::operation_aborted) break;
+      if (error == asio::error::operation_aborted || !acceptor_.is_open()) break;
       if (error) {  // out of descriptors, or the client gave up: neither may end the server
         if (error != asio::error::connection_aborted) {
           logger().warn("cannot accept: {}", error.message());
-          deadline_.expires_after(std::chrono::milliseconds(100));
-          co_await deadline_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+          backoff_.expires_after(std::chrono::milliseconds(100));
+          co_await backoff_.async_wait(asio::redirect_error(asio::use_awaitable, error));
         }
         continue;
       }
-      if (connections_.size() >= static_cast<size_t>(context_->options.connections)) {
+      if (connections_.size() + late_.size() >= static_cast<size_t>(context_->options.connections)) {
+        ++context_->metrics.connections_refused;
         refuse(socket);
         continue;
       }
       const auto connection = std::make_shared<Connection>(std::move(socket), context_);
-      connections_.insert(connection);
+      (context_->stopping ? late_ : connections_).insert(connection);
+      ++context_->metrics.connections;
       asio::co_spawn(
           connection->executor(), connection->run(),
           asio::bind_executor(strand_, [this, connection](std::exception_ptr failure) { ended(connection, failure); }));
@@ -140,6 +143,8 @@ class Server::Impl {
 
   void ended(const std::shared_ptr<Connection>& connection, std::exception_ptr failure) {
     connections_.erase(connection);
+    late_.erase(connection);
+    --context_->metrics.connections;
     try {
       if (failure) std::rethrow_exception(failure);
     } catch (const std::exception& thrown) {
@@ -148,10 +153,9 @@ class Server::Impl {
     finish_stop_if_empty();
   }
 
+  /// From here on requests in flight end, and new ones, which still find somebody listening, are refused.
   void begin_stop() {
     if (context_->stopping.exchange(true)) return;
-    error_code ignored;
-    acceptor_.close(ignored);
     for (const auto& connection : connections_) connection->close_when_idle();
     deadline_.expires_after(context_->options.drain);
     deadline_.async_wait([this](error_code error) {
@@ -168,9 +172,17 @@ class Server::Impl {
 
   void finish_stop_if_empty() {
     if (!context_->stopping || !connections_.empty()) return;
-    deadline_.cancel();
     error_code ignored;
+    acceptor_.close(ignored);
+    backoff_.cancel();
     signals_.cancel(ignored);
+    deadline_.cancel();
+    if (late_.empty()) return;
+    for (const auto& connection : late_) connection->close_when_idle();
+    deadline_.expires_after(std::chrono::seconds(1));
+    deadline_.async_wait([this](error_code error) {
+      if (!error) io_.stop();
+    });
   }
 
   std::shared_ptr<Context> context_;
@@ -178,8 +190,10 @@ class Server::Impl {
   asio::strand<asio::io_context::executor_type> strand_;  ///< guards everything below
   tcp::acceptor acceptor_;
   asio::signal_set signals_;
-  asio::steady_timer deadline_;
+  asio::steady_timer deadline_;  ///< of draining
+  asio::steady_timer backoff_;   ///< of accepting
   std::set<std::shared_ptr<Connection>> connections_;
+  std::set<std::shared_ptr<Connection>> late_;  ///< that came when the server was stopping: their requests are refused
   uint16_t port_ = 0;
 };
 
@@ -188,6 +202,7 @@ Server::~Server() = default;
 
 Result<std::unique_ptr<Server>> Server::open(ServerOptions options, std::shared_ptr<assistant::Engine> engine,
                                              std::shared_ptr<api::MediaDecoder> decoder) {
+  set_log_format(options.log_format);
   auto impl = std::make_unique<Impl>(std::move(options), std::move(engine), std::move(decoder));
   TRY_VOID(impl->listen());
   return std::unique_ptr<Server>(new Server(std::move(impl)));

@@ -9,6 +9,7 @@
 #include "api/chat_request.h"
 #include "assistant/engine.h"
 #include "base/result.h"
+#include "server/log_format.h"
 
 namespace calliope::server {
 
@@ -17,8 +18,10 @@ struct ServerOptions {
   std::string host = "127.0.0.1";          ///< a literal IPv4 or IPv6 address, or localhost
   uint16_t port = 8080;                    ///< 0: any free one
   std::vector<std::string> api_keys = {};  ///< empty: no key needed
+  std::string metrics_key = {};            ///< needed for /metrics; empty: one of api_keys, if there are any
   std::string allow_origin = {};           ///< Access-Control-Allow-Origin; empty: no cross-origin use
-  bool handle_signals = false;             ///< SIGINT and SIGTERM stop the server
+  bool handle_signals = false;             ///< SIGINT and SIGTERM stop the server, a second one at once
+  LogFormat log_format = LogFormat::text;  ///< of all servers of this process
   int io_threads = 1;
   int worker_threads = 2;  ///< for parsing, decoding and packing
 
@@ -32,12 +35,12 @@ struct ServerOptions {
   std::chrono::milliseconds idle_timeout{60'000};   ///< between the requests of one connection
   std::chrono::milliseconds write_timeout{30'000};  ///< without any progress
   std::chrono::milliseconds heartbeat{10'000};      ///< a stream sends a comment when nothing else came for so long
-  std::chrono::milliseconds drain{10'000};          ///< what requests get to end when the server stops
+  std::chrono::milliseconds drain{60'000};          ///< what requests get to end when the server stops
   std::chrono::seconds spoken_answers_kept{3600};
   api::ChatLimits limits = {};
 };
 
-/// The HTTP server: OpenAI's chat completions and models, /healthz, and the page. One line of log a request, to stderr.
+/// The HTTP server: OpenAI's chat completions and models, /healthz, /readyz, /metrics and the page. One line of log a request, to stderr.
 class Server {
  public:
   /// Binds and listens. Errors: io, when the address cannot be had.

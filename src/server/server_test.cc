@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json/parse.hpp>
+#include <map>
+#include <sstream>
 #include <thread>
 
+#include "server/log.h"
 #include "server/scripted_engine.h"
 #include "server/test_client.h"
 
@@ -158,7 +162,7 @@ TEST_F(ServerTest, RefusesInOpenAIsShape) {
     EXPECT_EQ(response.status, bad.status) << bad.method << " " << bad.path << " " << bad.body;
     EXPECT_TRUE(response.body.starts_with(R"({"error":{"message":)")) << response.body;
     EXPECT_NE(response.body.find(bad.says), std::string::npos) << response.body;
-    EXPECT_EQ(response.has("retry-after: "), bad.status == 429);
+    EXPECT_EQ(response.has("retry-after: 7\r\n"), bad.status == 429);
     EXPECT_EQ(response.has("allow: "), bad.status == 405);
   }
   TestClient client(port());
@@ -228,6 +232,81 @@ TEST_F(ServerTest, KeepsARequestIdThatIsPlain) {
   TestClient client(port());
   EXPECT_TRUE(client.get("/healthz", "X-Request-Id: abc-1\r\n").has("x-request-id: abc-1\r\n"));
   EXPECT_TRUE(client.get("/healthz", "X-Request-Id: a b\r\n").has("x-request-id: req_"));
+}
+
+TEST_F(ServerTest, MetricsCountRequestsErrorsAndWhatTheEngineSays) {
+  start();
+  TestClient client(port());
+  EXPECT_EQ(client.post(chat_body("hi")).status, 200);
+  EXPECT_EQ(client.post(chat_body("full")).status, 429);
+  EXPECT_EQ(client.get("/v1/models/scripted").status, 200);
+  EXPECT_EQ(client.get("/made-up-1").status, 404);
+  EXPECT_EQ(client.get("/made-up-2", "", "BREW").status, 404);
+  const Response metrics = client.get("/metrics");
+  ASSERT_EQ(metrics.status, 200);
+  EXPECT_TRUE(metrics.has("content-type: text/plain; version=0.0.4; charset=utf-8"));
+  for (const std::string line : {
+           R"(calliope_http_requests_total{route="/v1/chat/completions",method="POST",status="200"} 1)",
+           R"(calliope_http_requests_total{route="/v1/chat/completions",method="POST",status="429"} 1)",
+           R"(calliope_http_requests_total{route="/v1/models/{id}",method="GET",status="200"} 1)",
+           R"(calliope_http_requests_total{route="other",method="GET",status="404"} 1)",
+           R"(calliope_http_requests_total{route="other",method="other",status="404"} 1)",
+           R"(calliope_http_request_seconds_count{route="/v1/chat/completions"} 2)",
+           R"(calliope_errors_total{code="rate_limit_exceeded"} 1)",
+           R"(calliope_errors_total{code="unknown_url"} 2)",
+           R"(calliope_answers_total{api="chat",outcome="ok"} 1)",
+           "calliope_ready 1",
+           "calliope_connections 1",
+           "calliope_queue_requests 3",
+           "calliope_playback_gaps_total 7",
+           R"(calliope_batch_size_bucket{stage="decode",le="2"} 1)",
+           R"(calliope_batch_size_bucket{stage="decode",le="1"} 0)",
+           R"(calliope_cache_lookups_total{cache="prefix_pages",result="hit"} 4)",
+           R"(calliope_cache_lookups_total{cache="prefix_pages",result="miss"} 1)",
+           R"(calliope_first_audio_seconds_bucket{le="0.1"} 1)",
+           "calliope_first_audio_seconds_sum 0.07",
+       }) {
+    EXPECT_NE(metrics.body.find("\n" + line + "\n"), std::string::npos) << line << "\n" << metrics.body;
+  }
+  EXPECT_EQ(metrics.body.find("made-up"), std::string::npos);
+}
+
+TEST_F(ServerTest, MetricsAskForAKeyWhenThereIsOne) {
+  start({.api_keys = {"secret"}});
+  EXPECT_EQ(TestClient(port()).get("/metrics").status, 401);
+  EXPECT_EQ(TestClient(port()).get("/metrics", "Authorization: Bearer secret\r\n").status, 200);
+  stop();
+  start({.api_keys = {"secret"}, .metrics_key = "watching"});  // whoever watches cannot ask, and the other way round
+  EXPECT_EQ(TestClient(port()).get("/metrics", "Authorization: Bearer secret\r\n").status, 401);
+  EXPECT_EQ(TestClient(port()).get("/metrics", "Authorization: Bearer watching\r\n").status, 200);
+  EXPECT_EQ(TestClient(port()).get("/v1/models", "Authorization: Bearer watching\r\n").status, 401);
+  EXPECT_EQ(TestClient(port()).get("/readyz").status, 200);
+}
+
+TEST_F(ServerTest, LogsAJsonObjectALine) {
+  testing::internal::CaptureStderr();
+  start({.log_format = LogFormat::json});
+  TestClient(port()).get("/no\"where\\\xff", "X-Request-Id: mine-1\r\n");
+  TestClient(port()).post(chat_body("fail"));
+  stop();
+  set_log_format(LogFormat::text);  // of this process
+  const std::string log = testing::internal::GetCapturedStderr();
+  std::map<std::string, boost::json::object> by_path;
+  std::istringstream lines(log);
+  for (std::string line; std::getline(lines, line);) {
+    boost::system::error_code error;
+    const auto value = boost::json::parse(line, error);
+    ASSERT_FALSE(error) << line;
+    if (value.at("event") == "request") by_path[std::string(value.at("path").as_string())] = value.as_object();
+  }
+  ASSERT_EQ(by_path.size(), 2u) << log;
+  EXPECT_EQ(by_path.at("/no\"where\\\uFFFD").at("id"), "mine-1") << log;
+  const auto& failed = by_path.at("/v1/chat/completions");
+  EXPECT_EQ(failed.at("status"), 500);
+  EXPECT_EQ(failed.at("level"), "warning");
+  EXPECT_EQ(failed.at("detail"), "A step failed.");
+  EXPECT_TRUE(failed.at("time").as_string().ends_with('Z'));
+  EXPECT_GE(failed.at("ms").to_number<double>(), 0);
 }
 
 TEST_F(ServerTest, BoundsTheBody) {
@@ -408,6 +487,30 @@ TEST_F(ServerTest, StoppingLetsRequestsEnd) {
   EXPECT_TRUE(response.has("connection: close"));
   thread_.join();
   EXPECT_FALSE(TestClient(old_port).connected());
+}
+
+TEST_F(ServerTest, WhileItDrainsNewRequestsAreRefusedAndOpenOnesEnd) {
+  testing::internal::CaptureStderr();
+  engine_->step_ms = 100;
+  start({.header_timeout = std::chrono::minutes(10), .drain = milliseconds(5000)});
+  TestClient busy(port());
+  busy.start_post(chat_body("a longer text, which takes a second"));
+  EXPECT_TRUE(soon([&] { return !engine_->last().turns.empty(); }));
+  server_->stop();
+  EXPECT_TRUE(soon([&] { return TestClient(port()).get("/readyz").status == 503; }));
+  const Response alive = TestClient(port()).get("/healthz");
+  EXPECT_EQ(alive.status, 200);
+  TestClient late(port());
+  const Response refused = late.post(chat_body("me too"));
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_TRUE(refused.has("retry-after: "));
+  EXPECT_TRUE(late.closed());
+  TestClient lingering(port());  // says nothing, and holds up nobody
+  const Response whole = busy.read();
+  EXPECT_EQ(whole.status, 200);
+  EXPECT_NE(whole.body.find("takes a second"), std::string::npos);
+  thread_.join();
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("did not end in time"), std::string::npos);
 }
 
 TEST_F(ServerTest, StoppingCancelsWhatDoesNotEnd) {

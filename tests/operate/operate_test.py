@@ -1,0 +1,142 @@
+"""The program as an operator meets it: metrics, logs, readiness, and what SIGTERM does to answers. Needs CALLIOPE."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+from prometheus_client.parser import text_string_to_metric_families
+
+LONG = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 200, "stream": True,
+        "temperature": 2, "seed": 5, "modalities": ["text", "audio"], "audio": {"voice": "default", "format": "pcm16"}}
+SHORT = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "temperature": 0}
+
+
+class Program:
+    """`calliope serve` on a free port."""
+
+    def __init__(self, *options):
+        self.process = subprocess.Popen([os.environ["CALLIOPE"], "serve", "--port", "0", *options], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        self.log = []
+        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
+        self.reader.start()
+        line = self.process.stdout.readline()
+        self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)", line).group(1))
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def ask(self, method, path, body=None, headers={}):
+        connection = self.connect()
+        connection.request(method, path, body and json.dumps(body), {"Content-Type": "application/json", **headers})
+        return connection.getresponse()
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(30)
+        self.reader.join(10)
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return status
+
+
+class Operate(unittest.TestCase):
+    def setUp(self):
+        self.program = None
+
+    def tearDown(self):
+        if self.program and self.program.process.poll() is None:
+            self.program.process.kill()
+            self.program.process.wait()
+
+    def metrics(self, headers={}):
+        """{(name, labels): value}, as Prometheus' own parser reads it."""
+        response = self.program.ask("GET", "/metrics", headers=headers)
+        self.assertEqual(response.status, 200)
+        values = {}
+        for family in text_string_to_metric_families(response.read().decode()):
+            self.assertTrue(family.documentation, family.name)
+            for sample in family.samples:
+                key = (sample.name, tuple(sorted(sample.labels.items())))
+                self.assertNotIn(key, values)
+                values[key] = sample.value
+        return values
+
+    def test_metrics_follow_what_happens(self):
+        self.program = Program()
+        before = self.metrics()
+        self.assertEqual(self.program.ask("POST", "/v1/chat/completions", SHORT).status, 200)
+        spoken = self.program.ask("POST", "/v1/chat/completions", LONG)
+        self.assertIn("[DONE]", spoken.read().decode())
+        after = self.metrics()
+
+        def rose(name, **labels):
+            key = (name, tuple(sorted(labels.items())))
+            return after[key] - before.get(key, 0)
+
+        self.assertEqual(rose("calliope_http_requests_total", route="/v1/chat/completions", method="POST", status="200"), 2)
+        self.assertEqual(rose("calliope_answers_total", api="chat", outcome="ok"), 2)
+        self.assertGreater(after[("process_resident_memory_bytes", ())], 1e7)
+        self.assertGreater(after[("process_cpu_seconds_total", ())], 0)
+        self.assertGreater(after[("process_open_fds", ())], 3)
+        self.assertEqual(self.program.end(), 0)
+
+    def test_sigterm_cuts_no_answer_and_refuses_new_ones(self):
+        self.program = Program()
+        connection = self.program.connect()
+        connection.request("POST", "/v1/chat/completions", json.dumps(LONG), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        first = response.read(100)
+        self.program.process.send_signal(signal.SIGTERM)
+        refused = None
+        while refused is None or refused.status == 200:  # until the signal has arrived
+            refused = self.program.ask("GET", "/readyz")
+        self.assertEqual(refused.status, 503)
+        self.assertEqual(self.program.ask("GET", "/healthz").status, 200)
+        late = self.program.ask("POST", "/v1/chat/completions", SHORT)
+        self.assertEqual(late.status, 503)
+        self.assertGreater(int(late.getheader("Retry-After")), 0)
+        self.assertEqual(json.load(late)["error"]["type"], "server_error")
+        whole = (first + response.read()).decode()
+        self.assertIn('"finish_reason":"', whole)
+        self.assertTrue(whole.endswith("data: [DONE]\n\n"), whole[-300:])
+        self.assertEqual(self.program.process.wait(10), 0)
+
+    def test_a_second_signal_ends_at_once(self):
+        self.program = Program()
+        connection = self.program.connect()
+        connection.request("POST", "/v1/chat/completions", json.dumps(LONG | {"max_tokens": 4000}), {"Content-Type": "application/json"})
+        connection.getresponse().read(100)
+        self.program.process.send_signal(signal.SIGTERM)
+        while self.program.ask("GET", "/readyz").status == 200:
+            pass
+        self.program.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.program.process.wait(10), 0)
+
+    def test_json_logs_carry_the_request_id(self):
+        self.program = Program("--log-format", "json", "--metrics-key", "watching")
+        response = self.program.ask("POST", "/v1/chat/completions", SHORT, {"X-Request-Id": "order-66"})
+        self.assertEqual(response.getheader("X-Request-Id"), "order-66")
+        response.read()
+        self.assertEqual(self.program.ask("GET", "/metrics").status, 401)
+        self.metrics({"Authorization": "Bearer watching"})
+        generated = self.program.ask("GET", "/healthz", headers={"X-Request-Id": "two words"}).getheader("X-Request-Id")
+        self.assertRegex(generated, "^req_[a-z2-7]{24}$")
+        self.assertEqual(self.program.end(), 0)
+        lines = [json.loads(line) for line in self.program.log]
+        asked = next(line for line in lines if line.get("id") == "order-66")
+        self.assertEqual((asked["event"], asked["status"], asked["outcome"]), ("request", 200, "ok"))
+        self.assertGreater(asked["completion_tokens"], 1)
+        self.assertGreaterEqual(asked["ms"], asked["first_ms"])
+        self.assertTrue(any(line.get("id") == generated for line in lines))
+        self.assertTrue(any("draining" in line.get("message", "") for line in lines))
+
+
+if __name__ == "__main__":
+    unittest.main()
