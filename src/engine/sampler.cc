@@ -32,7 +32,7 @@ void Sampler::remember(std::span<const int32_t> ids) {
   drawn_.erase(std::unique(drawn_.begin(), drawn_.end()), drawn_.end());
 }
 
-int Sampler::pick(std::span<float> logits) {
+void Sampler::adjust(std::span<float> logits) {
   CHECK(!logits.empty());
   if (options_.repetition_penalty != 1.0f) {
     // drawn_ holds each id once: the penalty does not grow with repetition (RepetitionPenaltyLogitsProcessor).
@@ -45,11 +45,54 @@ int Sampler::pick(std::span<float> logits) {
   for (int id = std::max(0, suppress_begin_); id < last; ++id) {
     if (id != suppress_but_) logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
   }
-  const int id = options_.temperature <= 0
-                     ? static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin())
-                     : draw(logits);
+}
+
+int Sampler::remembered(int id) {
   if (options_.repetition_penalty != 1.0f && std::find(drawn_.begin(), drawn_.end(), id) == drawn_.end()) drawn_.push_back(id);
   return id;
+}
+
+int Sampler::pick(std::span<float> logits) {
+  adjust(logits);
+  return remembered(options_.temperature <= 0
+                        ? static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin())
+                        : draw(logits));
+}
+
+int Sampler::pick(std::span<float> logits, const Allowed& allowed) {
+  adjust(logits);
+  const auto best = static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  const bool greedy = options_.temperature <= 0;
+  if (greedy && allowed(best)) return remembered(best);
+
+  // A heap gives them in order without sorting all.
+  const auto less_likely = [&](int a, int b) {
+    const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
+    return x != y ? x < y : a > b;
+  };
+  const double top = logits[static_cast<size_t>(best)];
+  const auto weight = [&](int id) { return greedy ? 0.0 : std::exp((logits[static_cast<size_t>(id)] - top) / options_.temperature); };
+  std::vector<int> heap(logits.size());
+  std::iota(heap.begin(), heap.end(), 0);
+  double unseen = 0, found = 0;
+  for (const int id : heap) unseen += weight(id);
+  std::make_heap(heap.begin(), heap.end(), less_likely);
+  candidates_.clear();
+  weights_.clear();
+  for (auto end = heap.end(); end != heap.begin(); --end) {
+    std::pop_heap(heap.begin(), end, less_likely);
+    const int id = *(end - 1);
+    const double mass = weight(id);
+    unseen -= mass;
+    if (!std::isfinite(logits[static_cast<size_t>(id)]) || !allowed(id)) continue;
+    if (greedy) return remembered(id);
+    candidates_.push_back(id);
+    weights_.push_back(mass);
+    found += mass;
+    if (options_.top_k > 0 && candidates_.size() >= static_cast<size_t>(options_.top_k)) break;
+    if (unseen < 1e-6 * found) break;
+  }
+  return candidates_.empty() ? -1 : remembered(draw_candidate());
 }
 
 int Sampler::draw(std::span<const float> logits) {
@@ -64,12 +107,14 @@ int Sampler::draw(std::span<const float> logits) {
   candidates_.resize(keep);
 
   const double top = logits[static_cast<size_t>(candidates_[0])];
-  double total = 0;
   weights_.clear();
-  for (const int id : candidates_) {
-    weights_.push_back(std::exp((logits[static_cast<size_t>(id)] - top) / options_.temperature));
-    total += weights_.back();
-  }
+  for (const int id : candidates_) weights_.push_back(std::exp((logits[static_cast<size_t>(id)] - top) / options_.temperature));
+  return draw_candidate();
+}
+
+// One of candidates_ by weights_, which fall.
+int Sampler::draw_candidate() {
+  const double total = std::accumulate(weights_.begin(), weights_.end(), 0.0);
   // The smallest set of the likeliest tokens whose probability reaches top_p.
   double sum = 0;
   size_t kept = 0;

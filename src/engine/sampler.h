@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <random>
 #include <span>
 #include <string_view>
@@ -38,8 +39,17 @@ class Sampler {
   /// Picks a token and remembers it. logits [vocabulary], all_finite, is changed in place. Among equals the lowest id wins.
   int pick(std::span<float> logits);
 
+  /// The same among the tokens that are allowed; -1 when none is. `allowed` is asked in the order of probability, as often
+  /// as it takes: greedily until one is allowed, else until the limits are reached or hardly any probability (1e-6 of what
+  /// was found) is left.
+  using Allowed = std::function<bool(int)>;
+  int pick(std::span<float> logits, const Allowed& allowed);
+
  private:
+  void adjust(std::span<float> logits);
+  int remembered(int id);
   int draw(std::span<const float> logits);
+  int draw_candidate();
 
   SamplerOptions options_;
   std::mt19937_64 random_;

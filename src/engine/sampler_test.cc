@@ -72,5 +72,37 @@ TEST(Sampler, TheSeedDecides) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(pick(a, {1, 1, 1, 1, 1}), pick(b, {1, 1, 1, 1, 1}));
 }
 
+TEST(Sampler, AmongWhatIsAllowedTheLikeliest) {
+  Sampler sampler({}, 1);
+  std::vector<float> logits = {1.0f, 5.0f, 3.0f, 3.0f, 4.0f};
+  EXPECT_EQ(sampler.pick(logits, [](int) { return true; }), 1);
+  EXPECT_EQ(sampler.pick(logits, [](int id) { return id != 1 && id != 4; }), 2);
+  EXPECT_EQ(sampler.pick(logits, [](int id) { return id == 0; }), 0);
+  EXPECT_EQ(sampler.pick(logits, [](int) { return false; }), -1);
+}
+
+TEST(Sampler, DrawingAmongWhatIsAllowedRenormalises) {
+  const std::vector<float> logits = {std::log(0.5f), std::log(0.3f), std::log(0.15f), std::log(0.05f)};
+  const auto shares = [&](const SamplerOptions& options) {
+    Sampler sampler(options, 3);
+    std::map<int, int> counts;
+    for (int i = 0; i < 20000; ++i) {
+      std::vector<float> copy = logits;
+      ++counts[sampler.pick(copy, [](int id) { return id != 0; })];
+    }
+    EXPECT_EQ(counts.count(0), 0u);
+    return counts;
+  };
+  auto all = shares({.temperature = 1.0f});
+  EXPECT_NEAR(all[1] / 20000.0, 0.6, 0.02);
+  EXPECT_NEAR(all[2] / 20000.0, 0.3, 0.02);
+  EXPECT_NEAR(all[3] / 20000.0, 0.1, 0.02);
+  auto two = shares({.temperature = 1.0f, .top_k = 2});
+  EXPECT_NEAR(two[1] / 20000.0, 2.0 / 3, 0.02);
+  EXPECT_EQ(two.count(3), 0u);
+  auto most = shares({.temperature = 1.0f, .top_p = 0.55f});
+  EXPECT_EQ(most[1], 20000);
+}
+
 }  // namespace
 }  // namespace calliope::engine

@@ -25,6 +25,7 @@ Result<void> check_request(const model::Model& model, const assistant::Request& 
   if (request.speak && !model.speaks()) {
     return calliope::fail(ErrorCode::unsupported, "this model cannot speak: its checkpoint has no talker", "modalities");
   }
+  TRY_VOID(Grammar::of_request(request));
   if (request.speak && !request.choices.empty()) {
     return calliope::fail(ErrorCode::invalid_argument, "choices are scored, not spoken: ask for one or the other", "choices");
   }
@@ -74,6 +75,8 @@ Result<void> Session::build(MediaCache* media) {
   const uint64_t seed = request_.sampling.seed.value_or(std::random_device{}());
   sampler_.emplace(sampler_options(request_.sampling, model_->generation.thinker), seed);
   sampler_->remember(prompt.ids);
+  TRY(auto grammar, Grammar::of_request(request_));
+  if (grammar) constraint_.emplace(std::move(grammar), model_->tokenizer, model_->generation.eos_token_ids);
   detokenizer_.emplace(model_->tokenizer);
   if (!request_.tools.empty() && request_.tool_choice.kind != assistant::ToolChoice::Kind::none) {
     std::vector<std::string> names;
@@ -143,15 +146,26 @@ void Session::draw(std::span<float> logits) {
   if (auto drawn = draw_from(logits); !drawn) fail(std::move(drawn).error());
 }
 
+Result<int32_t> Session::pick(std::span<float> logits) {
+  if (!constraint_) return sampler_->pick(logits);
+  const int64_t left = request_.max_tokens - usage_.completion_tokens - 1;
+  std::vector<float> kept(logits.begin(), logits.end());  // to try again
+  int32_t token = sampler_->pick(logits, [&](int id) { return constraint_->allows(id, left); });
+  if (token < 0) token = sampler_->pick(kept, [&](int id) { return constraint_->allows(id, Grammar::kNever); });  // it will not end in time
+  if (token < 0) return calliope::fail(ErrorCode::internal, "no token of the model goes on with what the answer must look like");
+  return token;
+}
+
 Result<void> Session::draw_from(std::span<float> logits) {
   if (!all_finite(logits)) return std::unexpected(not_finite("thinker"));
-  const int32_t token = sampler_->pick(logits);
+  TRY(const int32_t token, pick(logits));
   ++usage_.completion_tokens;
   const auto& eos = model_->generation.eos_token_ids;
   if (std::find(eos.begin(), eos.end(), token) != eos.end()) return end_text(assistant::FinishReason::stop), Result<void>();
   const std::string written = detokenizer_->push(token);
   take_written(written);
-  if (stops_.stopped() || (tools_ && tools_->calls() > 0 && !request_.parallel_tool_calls)) {
+  if (constraint_) constraint_->take(token);
+  if ((constraint_ && constraint_->ended()) || stops_.stopped() || (tools_ && tools_->calls() > 0 && !request_.parallel_tool_calls)) {
     return end_text(assistant::FinishReason::stop), Result<void>();
   }
   if (usage_.completion_tokens >= request_.max_tokens) return end_text(assistant::FinishReason::length), Result<void>();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "assistant/engine.h"
+#include "engine/constraint.h"
 #include "engine/kv_memory.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
@@ -74,6 +75,7 @@ class Session {
 
  private:
   Result<void> build(MediaCache* media);
+  Result<int32_t> pick(std::span<float> logits);
   Result<void> draw_from(std::span<float> logits);
   Result<void> prepare_scoring(int64_t room);
   Result<void> fit(const KvMemory::Tokens& most);
@@ -94,6 +96,7 @@ class Session {
   TextSequence text_;
   std::optional<Sampler> sampler_;
   std::optional<Scoring> scoring_;
+  std::optional<Constraint> constraint_;
   std::optional<model::Detokenizer> detokenizer_;
   StopStrings stops_;
   std::optional<ToolCallReader> tools_;
