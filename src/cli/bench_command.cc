@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "cli/bench_parts.h"
 #include "cli/commands.h"
 #include "model/model.h"
 
@@ -72,15 +73,10 @@ double median(const std::vector<Speed>& runs, Member member) {
   return values[values.size() / 2];
 }
 
-int64_t peak_memory_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return int64_t{usage.ru_maxrss} * 1024;
-}
-
 Result<void> bench(const BenchOptions& options) {
   if (options.threads > 0) set_thread_count(options.threads);
   TRY(const auto model, model::load_model(options.model.empty() ? default_model() : options.model));
+  if (options.speech) return bench_speech(*model, options);
   const int64_t context = model->config.thinker.text.max_position_embeddings;
   if (int64_t{options.prompt_tokens} + options.gen_tokens > context) {
     return fail(ErrorCode::too_large, "--prompt-tokens and --gen-tokens together are over the model's context of " + std::to_string(context) + " tokens");
@@ -104,6 +100,12 @@ Result<void> bench(const BenchOptions& options) {
 }
 
 }  // namespace
+
+int64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
 
 int run_bench(const BenchOptions& options) {
   if (auto measured = bench(options); !measured) return complain("bench", measured.error());

@@ -62,13 +62,13 @@ void add_ask(CLI::App& app, AskOptions& options) {
 }
 
 void add_bench(CLI::App& app, BenchOptions& options) {
-  auto* command = app.add_subcommand("bench", "Measure prefill and decode speed");
+  auto* command = app.add_subcommand("bench", "Measure prefill and decode speed, or that of speech");
   add_model_option(*command, "model,-m,--model", options.model);
   command->add_option("--prompt-tokens", options.prompt_tokens, "Tokens to prefill")
       ->check(whole_number(1, 1 << 20))
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--gen-tokens", options.gen_tokens, "Tokens to decode")
+  command->add_option("--gen-tokens", options.gen_tokens, "Tokens to decode; with --speech frames to speak")
       ->check(whole_number(1, 1 << 20))
       ->type_name("N")
       ->capture_default_str();
@@ -81,6 +81,7 @@ void add_bench(CLI::App& app, BenchOptions& options) {
       ->type_name("N")
       ->capture_default_str();
   command->add_flag("--json", options.json, "One JSON object a line");
+  command->add_flag("--speech", options.speech, "Measure talker, code predictor and vocoder instead");
   add_threads_option(*command, options.threads);
 }
 

@@ -75,8 +75,9 @@ struct BenchOptions {
   int threads = 0;
   int repeat = 3;
   bool json = false;
+  bool speech = false;  ///< talker, code predictor and vocoder instead
 };
-/// Measures prefill and decode; one line per batch size.
+/// Measures prefill and decode, or speech; one line per batch size.
 int run_bench(const BenchOptions& options);
 
 }  // namespace calliope::cli

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -95,6 +95,29 @@ def random_blocks(rng: np.random.Generator, kind: str, elements: int, spread: fl
     else:
         scale(208, 1 / (74 * 18.5))
     return blocks.reshape(-1)
+
+
+class RandomBlocks:
+    """Pieces of one long run of random blocks for each type and spread, each beginning somewhere else: as fast as a disk."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.runs: dict[tuple[str, float], np.ndarray] = {}
+
+    def piece(self, kind: str, elements: int, spread: float) -> np.ndarray:
+        if elements < PIECE or KINDS[kind].elements == 1:
+            return random_blocks(self.rng, kind, elements, spread)
+        run = self.runs.get((kind, spread))
+        if run is None:
+            run = random_blocks(self.rng, kind, PIECE, spread)
+            self.runs[kind, spread] = run = np.concatenate([run, run])
+        start = int(self.rng.integers(0, PIECE // KINDS[kind].elements)) * KINDS[kind].size
+        return run[start : start + elements // KINDS[kind].elements * KINDS[kind].size]
+
+    def near(self, middle: float, spread: float, kind: str, elements: int) -> np.ndarray:
+        """Values of a plain type around another middle than zero: norms, scales."""
+        values = (middle + spread * self.rng.standard_normal(elements, dtype=np.float32)).astype(np.float32)
+        return values.view(np.uint8) if kind == "f32" else (values.view(np.uint32) >> 16).astype(np.uint16).view(np.uint8)
 
 
 def byte_characters() -> list[str]:
@@ -215,9 +238,11 @@ def padded(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def write(out: BinaryIO, size: Size, kind: str, embeddings: str, name: str, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    fields, infos = metadata(size, kind, name), list(tensors(size, kind, embeddings))
+Info = tuple[str, list[int], str]  # name, shape (innermost first) and type of a tensor
+
+
+def write_file(out: BinaryIO, fields: list[bytes], infos: list[Info], draw: Callable[[Info, int], np.ndarray]) -> None:
+    """A whole GGUF file; draw(info, count) gives the next `count` elements of a tensor as bytes."""
     header = [b"GGUF", struct.pack("<IQQ", 3, len(infos), len(fields)), *fields]
     offset = 0
     for tensor, shape, stored in infos:
@@ -226,16 +251,21 @@ def write(out: BinaryIO, size: Size, kind: str, embeddings: str, name: str, seed
         offset += padded(elements // KINDS[stored].elements * KINDS[stored].size)
     start = b"".join(header)
     out.write(start.ljust(padded(len(start)), b"\0"))
-    for tensor, shape, stored in infos:
-        elements, written = int(np.prod(shape)), 0
+    for info in infos:
+        elements, written = int(np.prod(info[1])), 0
         for begin in range(0, elements, PIECE):
-            count = min(PIECE, elements - begin)
-            if tensor.endswith("norm.weight"):
-                data = (1 + 0.1 * rng.standard_normal(count, dtype=np.float32)).astype(np.float32).view(np.uint8)
-            else:
-                data = random_blocks(rng, stored, count, shape[0] ** -0.5)
-            written += out.write(data.tobytes())
+            written += out.write(draw(info, min(PIECE, elements - begin)).data)
         out.write(b"\0" * (padded(written) - written))
+
+
+def write(out: BinaryIO, size: Size, kind: str, embeddings: str, name: str, seed: int) -> None:
+    blocks = RandomBlocks(seed)
+
+    def draw(info: Info, count: int) -> np.ndarray:
+        tensor, shape, stored = info
+        return blocks.near(1, 0.1, stored, count) if tensor.endswith("norm.weight") else blocks.piece(stored, count, shape[0] ** -0.5)
+
+    write_file(out, metadata(size, kind, name), list(tensors(size, kind, embeddings)), draw)
 
 
 def main() -> None:
