@@ -18,40 +18,55 @@ struct Windows {
   int64_t inner() const { return taps * cols; }
 };
 
-/// Weights [inner, out] in f32, copied into panels of 16 output features side by side: [ceil(out / 16), inner, 16].
+/// How conv() multiplies: f32 by f32, or inputs and weights rounded to bf16 with sums in f32.
+enum class Products : uint8_t { f32, bf16 };
+
+/// Weights [inner, out], copied into panels of 16 output features side by side: [ceil(out / 16), inner, 16] in f32, or
+/// [ceil(out / 16), inner / 2, 16, 2] in bf16.
 class PackedWeight {
  public:
   static constexpr int64_t kPanel = 16;
   PackedWeight() = default;
 
-  /// Conv1d weight [out, in, taps], bias [out] or null: inner index tap * in + i.
-  static PackedWeight conv1d(const tensor::View& weight, const tensor::View& bias);
+  /// Conv1d weight [out, in, taps], bias [out] or null: inner index tap * in + i. For bf16 products `in` must be even.
+  static PackedWeight conv1d(const tensor::View& weight, const tensor::View& bias, Products products = Products::f32);
   /// Conv2d weight [out, in, height, width]: inner index (w * height + h) * in + i, for signals laid out [width, height, in].
   static PackedWeight conv2d(const tensor::View& weight, const tensor::View& bias);
   /// ConvTranspose1d weight [in, out, k] with k = stride or k = 2 stride, as a convolution of k / stride taps whose
   /// stride * out features are the next `stride` output steps.
-  static PackedWeight transposed(const tensor::View& weight, const tensor::View& bias, int64_t stride);
+  static PackedWeight transposed(const tensor::View& weight, const tensor::View& bias, int64_t stride,
+                                 Products products = Products::f32);
   /// Linear weight [out, in].
   static PackedWeight linear(const tensor::View& weight, const tensor::View& bias);
 
   int64_t inner() const { return inner_; }
   int64_t out() const { return out_; }
+  Products products() const { return products_; }
+  /// f32 [inner, 16]; of f32 products.
   const float* panel(int64_t index) const { return panels_.data() + index * inner_ * kPanel; }
+  /// Pairs of bf16 [inner / 2, 16], the lower input in the lower half; of bf16 products.
+  const uint32_t* bf16_panel(int64_t index) const {
+    return reinterpret_cast<const uint32_t*>(panels_.data()) + index * (inner_ / 2) * kPanel;
+  }
+  /// Weight k of output o as conv() reads it.
+  float weight(int64_t k, int64_t o) const;
   /// Padded with zeros to whole panels; all zero where there was no bias.
   const float* bias() const { return bias_.data(); }
 
  private:
-  PackedWeight(int64_t inner, int64_t out);
-  float& at(int64_t k, int64_t o) { return panels_.data()[(o / kPanel * inner_ + k) * kPanel + o % kPanel]; }
+  PackedWeight(int64_t inner, int64_t out, Products products);
+  void set(int64_t k, int64_t o, float value);
 
   int64_t inner_ = 0;
   int64_t out_ = 0;
+  Products products_ = Products::f32;
   tensor::Tensor panels_;
   tensor::Tensor bias_;
 };
 
 /// y[r, o] = bias[o] + sum over k of window r's k-th float times weight[k, o]. y [x.rows, w.out()], not overlapping x.
-/// Every y[r, o] is summed in the same order whatever the number of windows and threads.
+/// Every y[r, o] is summed in the same order whatever the number of windows and threads; with bf16 products it is the same,
+/// bit for bit, for every instruction set, too, but where numbers are smaller than 2^-126.
 void conv(const Windows& x, const PackedWeight& w, tensor::Rows y);
 
 /// The plain loop conv() is tested against: double accumulator, no blocking.

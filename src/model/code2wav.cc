@@ -71,11 +71,6 @@ Snake read_snake(WeightReader& reader, const std::string& name, int64_t channels
   return snake;
 }
 
-PackedWeight read_transposed(WeightReader& reader, const std::string& name, tensor::Shape shape, int64_t stride) {
-  const View weight = reader.take(name + ".weight", shape), bias = reader.take(name + ".bias", {shape[1]});
-  return reader.error() ? PackedWeight() : PackedWeight::transposed(weight, bias, stride);
-}
-
 void snake(ConstRows x, const Snake& w, Rows y) { kernels::snake_beta(x, w.rate, w.scale, y); }
 
 // The rows of a tensor under another width: [T, n * width] -> [T * n, width].
@@ -305,7 +300,7 @@ Result<Code2Wav> Code2Wav::load(const Weights& weights, const Code2WavConfig& c)
     const std::string p = "upsample." + std::to_string(i) + ".";
     Upsample stage;
     stage.factor = c.upsampling_ratios[i];
-    stage.transposed = read_transposed(reader, p + "0.conv", {d, d, stage.factor}, stage.factor);
+    stage.transposed = reader.transposed(p + "0.conv", {d, d, stage.factor}, stage.factor);
     stage.convnext.dwconv_weight = reader.take(p + "1.dwconv.conv.weight", {d, 1, kKernel});
     stage.convnext.dwconv_bias = reader.take(p + "1.dwconv.conv.bias", {d});
     stage.convnext.norm_weight = reader.take(p + "1.norm.weight", {d});
@@ -322,7 +317,7 @@ Result<Code2Wav> Code2Wav::load(const Weights& weights, const Code2WavConfig& c)
     const std::string p = "decoder." + std::to_string(i + 1) + ".block.";
     DecoderBlock block{.rate = c.upsample_rates[i], .out = channels / 2, .act = {}, .transposed = {}, .units = {}};
     block.act = read_snake(reader, p + "0", channels);
-    block.transposed = read_transposed(reader, p + "1.conv", {channels, block.out, 2 * block.rate}, block.rate);
+    block.transposed = reader.transposed(p + "1.conv", {channels, block.out, 2 * block.rate}, block.rate);
     for (size_t j = 0; j < std::size(kDilations); ++j) {
       const std::string q = p + std::to_string(j + 2) + ".";
       ResidualUnit unit{.dilation = kDilations[j], .act1 = {}, .act2 = {}, .conv1 = {}, .conv2 = {}};
@@ -337,8 +332,8 @@ Result<Code2Wav> Code2Wav::load(const Weights& weights, const Code2WavConfig& c)
   }
   const std::string last = "decoder." + std::to_string(c.upsample_rates.size() + 1);
   parts.act_out = read_snake(reader, last, channels);
-  parts.conv_out =
-      reader.conv1d("decoder." + std::to_string(c.upsample_rates.size() + 2) + ".conv", 1, channels, kKernel);
+  const std::string out = "decoder." + std::to_string(c.upsample_rates.size() + 2) + ".conv";
+  parts.conv_out = reader.conv1d(out, 1, channels, kKernel, false);  // cheap, and its rounding would be heard as it is
   TRY_VOID(reader.done());
   Code2Wav model;
   model.parts_ = std::make_shared<const Parts>(std::move(parts));

@@ -49,7 +49,15 @@ Result<ModelSource> omni_source(const std::shared_ptr<const GgufFile>& file, con
     }
     TRY(found->second, with_shape(found->second, *dims, name));
   }
-  return model_source_of(std::move(files), Weights::of(std::move(tensors), file->left_out(), file, {}, {file->mapping()}));
+  Weights weights = Weights::of(std::move(tensors), file->left_out(), file, {}, {file->mapping()});
+  if (const auto* convolutions = file->find(kGgufConvolutions)) {
+    if (convolutions->text() != "bf16") {
+      return fail(ErrorCode::unsupported, path + ": " + kGgufConvolutions + " is not \"bf16\"; write the file again with calliope quantize",
+                  kGgufConvolutions);
+    }
+    weights.set_bf16_convolutions(true);
+  }
+  return model_source_of(std::move(files), std::move(weights));
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ inline constexpr char kGgufArchitecture[] = "calliope-omni";
 inline constexpr char kGgufVersion[] = "calliope.version";
 inline constexpr int kGgufVersionNow = 1;
 inline constexpr char kGgufShape[] = "calliope.shape.";
+/// "bf16" in a quantised file: the vocoder's convolutions multiply bf16. Elsewhere they are f32, whatever they are stored in.
+inline constexpr char kGgufConvolutions[] = "calliope.convolutions";
 struct GgufFileKey {
   const char* key;
   std::string CheckpointFiles::* text;

@@ -31,6 +31,14 @@ bool is_matrix(std::string_view name, const View& view) {
   return view.shape.rank() == 2 && name.ends_with(".weight") && view.shape.elements() >= kSmall;
 }
 
+// Convolutions that are multiplied in bf16 when the model is quantised: code2wav's, but the one that makes the samples and
+// those of one channel each. A transposed one has its inputs first.
+bool is_vocoder_convolution(std::string_view name, const View& view) {
+  if (!name.starts_with("code2wav.") || !name.ends_with("conv.weight") || view.shape.rank() != 3) return false;
+  const bool transposed = name.find(".block.1.conv.") != name.npos || name.starts_with("code2wav.upsample.");
+  return view.shape[0] > 1 && view.shape[1] > 1 && view.shape[transposed ? 0 : 1] % 2 == 0;
+}
+
 // llama.cpp's number for what most of the file is.
 uint32_t file_type(DType type) {
   switch (type) {
@@ -121,6 +129,7 @@ Result<void> write_tensor(const View& view, QuantizedTensor& tensor, tensor::Ggu
 DType stored_type(std::string_view name, const View& view, DType type) {
   if (!tensor::is_float(view.dtype)) return view.dtype;
   if (type == DType::f32) return type;
+  if (tensor::is_quantized(type) && is_vocoder_convolution(name, view)) return DType::bf16;
   if (!is_matrix(name, view)) return view.dtype;
   if (type == DType::q4_0 && contains(name, {"embed_tokens", "codec_embedding", "lm_head", "codec_head"})) type = DType::q8_0;
   return view.shape[-1] % tensor::block_elements(type) == 0 ? type : view.dtype;
@@ -134,6 +143,7 @@ Result<QuantizeReport> quantize_model(const ModelSource& source, DType type, con
                                {"general.file_type", file_type(type)},
                                {"general.quantization_version", uint32_t{2}},
                                {kGgufVersion, uint32_t{kGgufVersionNow}}};
+  if (tensor::is_quantized(type)) fields.emplace_back(kGgufConvolutions, std::string("bf16"));
   for (const auto& [key, text, needed] : kGgufFileKeys) {
     if (!(source.files.*text).empty()) fields.emplace_back(key, source.files.*text);
   }

@@ -27,8 +27,9 @@ struct QuantizeReport {
 
 /// The type a tensor is stored in when its model is written as `type` (f32, f16, bf16, q8_0 or q4_0). Matrices of linear
 /// layers, experts and embeddings become `type`; norms, biases, convolutions, routers, position tables, codebooks, what
-/// is small and what has rows of no whole number of blocks stay as they are. With q4_0, embeddings and output heads
-/// become q8_0. With f32 everything becomes f32.
+/// is small and what has rows of no whole number of blocks stay as they are. With q8_0 and q4_0 the vocoder's convolutions
+/// become bf16 (but the last and those of one channel each); with q4_0, embeddings and output heads become q8_0. With f32
+/// everything becomes f32.
 tensor::DType stored_type(std::string_view name, const tensor::View& view, tensor::DType type);
 
 /// Writes the whole model - weights, config, tokenizer, processors, chat template - to one GGUF file that

@@ -94,10 +94,52 @@ TEST_F(Quantize, WhatIsStoredHow) {
   EXPECT_EQ(stored("thinker.lm_head.weight", DType::q4_0), DType::q8_0);
   for (const char* kept : {"talker.model.layers.0.mlp.gate.weight", "thinker.visual.pos_embed.weight", "thinker.model.norm.weight",
                            "thinker.visual.patch_embed.proj.weight", "code2wav.code_embedding.weight",
-                           "code2wav.decoder.0.conv.weight", "thinker.audio_tower.conv2d2.weight",
+                           "code2wav.upsample.0.1.dwconv.conv.weight", "code2wav.decoder.6.conv.weight", "thinker.audio_tower.conv2d2.weight",
                            "thinker.audio_tower.layers.0.fc1.bias"}) {
     EXPECT_EQ(stored(kept, DType::q8_0), DType::f16) << kept;
     EXPECT_EQ(stored(kept, DType::f32), DType::f32) << kept;
+  }
+  for (const char* convolution : {"code2wav.decoder.0.conv.weight", "code2wav.decoder.1.block.1.conv.weight",
+                                  "code2wav.decoder.2.block.3.conv2.conv.weight", "code2wav.upsample.1.0.conv.weight"}) {
+    EXPECT_EQ(stored(convolution, DType::q8_0), DType::bf16) << convolution;
+    EXPECT_EQ(stored(convolution, DType::q4_0), DType::bf16) << convolution;
+    EXPECT_EQ(stored(convolution, DType::f16), DType::f16) << convolution;
+  }
+  const View odd{DType::f16, {6, 5, 7}, reinterpret_cast<const std::byte*>(&source)};
+  EXPECT_EQ(stored_type("code2wav.decoder.0.conv.weight", odd, DType::q8_0), DType::f16) << "its inputs are no pairs";
+}
+
+// The quantised vocoder against its own values in f32. Convolutions round their inputs to bf16, linear layers to 8 bits.
+TEST_F(Quantize, TheVocoderSpeaksAsItsValuesInF32AndStreamedAsWhole) {
+  ASSERT_TRUE(quantize_model(open(CALLIOPE_SOURCE_DIR "/models/calliope-nano"), DType::q8_0, file("q8_0.gguf")));
+  ASSERT_TRUE(quantize_model(open(file("q8_0.gguf")), DType::f32, file("twin.gguf")));
+  const auto model = load_model(file("q8_0.gguf")), twin = load_model(file("twin.gguf"));
+  ASSERT_TRUE(model && twin);
+  EXPECT_TRUE((*model)->weights.bf16_convolutions());
+  EXPECT_FALSE((*twin)->weights.bf16_convolutions());
+  const Code2WavConfig& c = (*model)->config.code2wav;
+  std::vector<int32_t> codes;
+  for (int64_t i = 0; i < 40 * c.num_quantizers; ++i) codes.push_back(static_cast<int32_t>(i * 7919 % 509 % c.codebook_size));
+  const auto samples = *(*model)->code2wav->decode(codes), expected = *(*twin)->code2wav->decode(codes);
+  ASSERT_EQ(samples.size(), expected.size());
+  double noise = 0, sound = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    noise += double(samples[i] - expected[i]) * (samples[i] - expected[i]);
+    sound += double(expected[i]) * expected[i];
+  }
+  ASSERT_GT(sound, 1.0);
+  EXPECT_GT(noise, 0);
+  // Linear layers before the convolutions lose 5e-3 / sqrt(2) each, as their weights do; a convolution 2^-9 / sqrt(3).
+  EXPECT_LT(std::sqrt(noise / sound), 0.03);
+  for (const size_t step : {1, 2, 3}) {
+    Code2WavStream stream(*(*model)->code2wav);
+    std::vector<float> streamed;
+    const size_t count = step * static_cast<size_t>(c.num_quantizers);
+    for (size_t begin = 0; begin < codes.size(); begin += count) {
+      const auto part = *stream.step(std::span(codes).subspan(begin, std::min(count, codes.size() - begin)));
+      streamed.insert(streamed.end(), part.begin(), part.end());
+    }
+    EXPECT_EQ(streamed, samples) << step;
   }
 }
 
@@ -193,6 +235,8 @@ TEST_F(Changed, IsRefusedWithAReason) {
   EXPECT_THAT(error({{kGgufVersion, uint32_t{2}}}), HasSubstr("another version of calliope quantize"));
   EXPECT_THAT(error({}, kGgufVersion), HasSubstr("another version of calliope quantize"));
   EXPECT_THAT(error({}, "calliope.config_json"), HasSubstr("no metadata string calliope.config_json"));
+  EXPECT_THAT(error({{kGgufConvolutions, std::string("int8")}}), HasSubstr("calliope.convolutions is not \"bf16\""));
+  EXPECT_THAT(error({{kGgufConvolutions, std::string("bf16")}}), HasSubstr("model_type"));
   EXPECT_THAT(error({{"calliope.tokenizer_json", uint32_t{1}}}), HasSubstr("no metadata string calliope.tokenizer_json"));
   EXPECT_THAT(error({{"split.count", uint32_t{3}}}), HasSubstr("one of several parts of a model; merge them first"));
   const auto shape = [&](std::vector<int64_t> dims) { return error({{"calliope.shape.w", std::move(dims)}}); };

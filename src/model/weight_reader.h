@@ -38,10 +38,23 @@ class WeightReader {
   }
 
   /// name.weight [out, in, taps] and name.bias [out], packed.
-  kernels::PackedWeight conv1d(const std::string& name, int64_t out, int64_t in, int64_t taps) {
+  kernels::PackedWeight conv1d(const std::string& name, int64_t out, int64_t in, int64_t taps, bool may_be_bf16 = true) {
     const auto weight = take(name + ".weight", {out, in, taps});
     const auto bias = take(name + ".bias", {out});
-    return error_ ? kernels::PackedWeight() : kernels::PackedWeight::conv1d(weight, bias);
+    if (error_) return {};
+    auto packed = kernels::PackedWeight::conv1d(weight, bias, may_be_bf16 ? products(weight, in) : kernels::Products::f32);
+    weights_.release(weight);
+    return packed;
+  }
+
+  /// name.weight [in, out, k] and name.bias [out] of a transposed convolution, packed.
+  kernels::PackedWeight transposed(const std::string& name, const tensor::Shape& shape, int64_t stride) {
+    const auto weight = take(name + ".weight", shape);
+    const auto bias = take(name + ".bias", {shape[1]});
+    if (error_) return {};
+    auto packed = kernels::PackedWeight::transposed(weight, bias, stride, products(weight, shape[0]));
+    weights_.release(weight);
+    return packed;
   }
 
   /// name.weight [out, in, 3, 3] and name.bias [out], packed.
@@ -74,6 +87,11 @@ class WeightReader {
   }
 
  private:
+  kernels::Products products(const tensor::View& weight, int64_t in) const {
+    const bool bf16 = weights_.bf16_convolutions() && weight.dtype == tensor::DType::bf16 && in % 2 == 0;
+    return bf16 ? kernels::Products::bf16 : kernels::Products::f32;
+  }
+
   const Weights& weights_;
   std::string prefix_;
   std::optional<Error> error_;

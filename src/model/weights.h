@@ -38,6 +38,10 @@ class Weights {
   /// The tensor of that name, or null.
   tensor::View find(std::string_view name) const;
 
+  /// Whether convolutions stored in BF16 are meant to be multiplied in bf16 (kGgufConvolutions), which is faster.
+  bool bf16_convolutions() const { return bf16_convolutions_; }
+  void set_bf16_convolutions(bool on) { bf16_convolutions_ = on; }
+
   /// The view has been copied: where it lies in a file, it leaves memory until it is read again.
   void release(const tensor::View& view) const;
 
@@ -53,6 +57,7 @@ class Weights {
   Map tensors_;
   std::map<std::string, std::string, std::less<>> left_out_;  // of types that are not read
   WeightWording wording_;
+  bool bf16_convolutions_ = false;
 };
 
 }  // namespace calliope::model

@@ -207,6 +207,8 @@ def main() -> None:
     for key, name in {"calliope.generation_config_json": "generation_config.json", "calliope.preprocessor_config_json": "preprocessor_config.json",
                       "calliope.tokenizer_json": "tokenizer.json", "tokenizer.chat_template": "chat_template.jinja"}.items():
         fields.append(field(key, (NANO / name).read_text()))
+    if options.type != "bf16":
+        fields.append(field("calliope.convolutions", "bf16"))
     infos: list[Info] = []
     values: dict[str, tuple[float, float]] = {}
     for name, shape in checkpoint(c):
