@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "api/chat_tools.h"
 #include "api/data_url.h"
 #include "media/base64.h"
 
@@ -34,10 +35,20 @@ class MessageParser {
       turn.role = Role::user;
     } else if (role == "assistant") {
       turn.role = Role::assistant;
-    } else if (role == "tool" || role == "function") {
-      return unsupported(role_field, "this server has no tools.");
+      TRY(turn.tool_calls, parse_tool_calls(message.member("tool_calls")));
+      for (const auto& call : turn.tool_calls) call_ids_.push_back(call.id);
+      if (!turn.tool_calls.empty() && message.member("content").missing() && message.member("audio").missing()) return turn;
+    } else if (role == "tool") {
+      turn.role = Role::tool;
+      const JsonReader id = message.member("tool_call_id");
+      TRY(turn.tool_call_id, id.string());
+      if (std::ranges::find(call_ids_, turn.tool_call_id) == call_ids_.end()) {
+        return std::unexpected(id.value_error("no earlier assistant message has a tool call with this id."));
+      }
+    } else if (role == "function") {
+      return unsupported(role_field, "it is out of use; send role 'tool' with a tool_call_id.");
     } else {
-      return std::unexpected(role_field.value_error("expected one of 'system', 'developer', 'user' or 'assistant'."));
+      return std::unexpected(role_field.value_error("expected one of 'system', 'developer', 'user', 'assistant' or 'tool'."));
     }
     TRY_VOID(content(message, turn));
     return turn;
@@ -174,6 +185,7 @@ class MessageParser {
   }
 
   const ChatContext& context_;
+  std::vector<std::string> call_ids_;
   size_t media_parts_ = 0;
   size_t decoded_bytes_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "api/chat_messages.h"
+#include "api/chat_tools.h"
 #include "api/json_reader.h"
 
 namespace calliope::api {
@@ -142,21 +143,9 @@ Result<void> refuse_what_we_cannot(const JsonReader& root) {
     TRY(const double value, field.number(-2, 2));
     if (value != 0) return unsupported(field, "penalties are not applied; leave it out.");
   }
-  for (const char* name : {"tools", "functions"}) {
-    const JsonReader field = root.member(name);
-    if (field.missing()) continue;
-    if (!field.is_array()) return std::unexpected(field.type_error("an array"));
-    if (field.size() != 0) return unsupported(field, "this server calls no tools.");
-  }
   if (const auto field = root.member("logit_bias"); !field.missing()) {
     TRY_VOID(field.object());
     if (!field.empty_object()) return unsupported(field, "tokens are not biased; leave it out.");
-  }
-  if (const auto format = root.member("response_format"); !format.missing()) {
-    TRY_VOID(format.object());
-    const JsonReader type = format.member("type");
-    TRY(const std::string_view name, type.string());
-    if (name != "text") return unsupported(type, "answers are plain text.");
   }
   return {};
 }
@@ -182,6 +171,7 @@ Result<ChatRequest> parse_chat(std::string_view body, const ChatContext& context
   TRY(result.request.sampling, sampling(root));
   TRY(result.request.max_tokens, max_tokens(root, context.limits.default_max_tokens));
   TRY(result.request.stop, stop_strings(root.member("stop")));
+  TRY_VOID(parse_tools_and_format(root, result.request));
   // Last, because pictures and sounds cost the most.
   TRY(result.request.turns, parse_messages(root.member("messages"), context));
   return result;

@@ -50,6 +50,40 @@ class ParseChat : public testing::Test {
   ChatLimits limits_;
 };
 
+TEST_F(ParseChat, ReadsToolsTheirCallsAndAnswers) {
+  const auto chat = parse(R"({"tools":[{"type":"function","function":{"name":"f","description":"does","strict":true,
+        "parameters":{"type":"object","properties":{"a":{"type":"integer"}}}}},{"type":"function","function":{"name":"g"}}],
+      "tool_choice":{"type":"function","function":{"name":"g"}},"parallel_tool_calls":false,
+      "messages":[{"role":"user","content":"hi"},
+        {"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
+        {"role":"tool","tool_call_id":"call_1","content":[{"type":"text","text":"4"}]}]})");
+  ASSERT_TRUE(chat) << chat.error().message;
+  const auto& request = chat->request;
+  ASSERT_EQ(request.tools.size(), 2u);
+  EXPECT_EQ(request.tools[0].name, "f");
+  EXPECT_EQ(request.tools[0].description, "does");
+  EXPECT_EQ(request.tools[0].parameters, R"({"type":"object","properties":{"a":{"type":"integer"}}})");
+  EXPECT_EQ(request.tools[1].parameters, "");
+  EXPECT_EQ(request.tool_choice.kind, assistant::ToolChoice::Kind::named);
+  EXPECT_EQ(request.tool_choice.name, "g");
+  EXPECT_FALSE(request.parallel_tool_calls);
+  ASSERT_EQ(request.turns.size(), 3u);
+  ASSERT_EQ(request.turns[1].tool_calls.size(), 1u);
+  EXPECT_TRUE(request.turns[1].parts.empty());
+  EXPECT_EQ(request.turns[1].tool_calls[0].id, "call_1");
+  EXPECT_EQ(request.turns[1].tool_calls[0].arguments, R"({"a":1})");
+  EXPECT_EQ(request.turns[2].role, assistant::Role::tool);
+  EXPECT_EQ(request.turns[2].tool_call_id, "call_1");
+}
+
+TEST_F(ParseChat, ReadsTheFormatOfTheAnswer) {
+  EXPECT_EQ(parse_field(R"("response_format":{"type":"text"})")->request.json_schema, "");
+  EXPECT_EQ(parse_field(R"("response_format":{"type":"json_object"})")->request.json_schema, R"({"type":"object"})");
+  const auto chat = parse_field(R"("response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"integer"},"strict":true}})");
+  ASSERT_TRUE(chat) << chat.error().message;
+  EXPECT_EQ(chat->request.json_schema, R"({"type":"integer"})");
+}
+
 TEST_F(ParseChat, ReadsTextTurnsOfEveryRole) {
   const auto chat = parse(R"({"model":"calliope","messages":[
       {"role":"system","content":"Be brief."},
@@ -164,7 +198,11 @@ TEST_F(ParseChat, EveryMistakeNamesItsField) {
       {message(R"({"content":"x"})"), kInvalid, "messages[0].role", "Missing"},
       {message(R"({"role":7,"content":"x"})"), kInvalid, "messages[0].role", "a string"},
       {message(R"({"role":"king","content":"x"})"), kInvalid, "messages[0].role", "one of"},
-      {message(R"({"role":"tool","content":"x"})"), kUnsupported, "messages[0].role", "no tools"},
+      {message(R"({"role":"tool","content":"x"})"), kInvalid, "messages[0].tool_call_id", "Missing"},
+      {message(R"({"role":"tool","content":"x","tool_call_id":"call_1"})"), kInvalid, "messages[0].tool_call_id", "no earlier"},
+      {message(R"({"role":"function","content":"x","name":"f"})"), kUnsupported, "messages[0].role", "tool_call_id"},
+      {message(R"({"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f"}}]})"), kInvalid,
+       "messages[0].tool_calls[0].function.arguments", "Missing"},
       {message(R"({"role":"user"})"), kInvalid, "messages[0].content", "Missing"},
       {message(R"({"role":"user","content":{}})"), kInvalid, "messages[0].content", "a string or an array"},
       {message(R"({"role":"user","content":[]})"), kInvalid, "messages[0].content", "at least one"},
@@ -236,8 +274,20 @@ TEST_F(ParseChat, EveryMistakeNamesItsField) {
       {with(R"("n":0)"), kInvalid, "n", "between 1"},
       {with(R"("logprobs":true)"), kUnsupported, "logprobs", "not given"},
       {with(R"("frequency_penalty":1)"), kUnsupported, "frequency_penalty", "not applied"},
-      {with(R"("tools":[{}])"), kUnsupported, "tools", "no tools"},
-      {with(R"("response_format":{"type":"json_object"})"), kUnsupported, "response_format.type", "plain text"},
+      {with(R"("tools":[{}])"), kInvalid, "tools[0].type", "Missing"},
+      {with(R"("tools":[{"type":"custom","custom":{"name":"f"}}])"), kUnsupported, "tools[0].type", "functions only"},
+      {with(R"("tools":[{"type":"function","function":{"name":"a b"}}])"), kInvalid, "tools[0].function.name", "letters"},
+      {with(R"("tools":[{"type":"function","function":{"name":"f","parameters":"x"}}])"), kInvalid,
+       "tools[0].function.parameters", "an object"},
+      {with(R"("tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"f"}}])"), kInvalid,
+       "tools[1]", "two tools"},
+      {with(R"("tool_choice":"required")"), kInvalid, "tool_choice", "needs tools"},
+      {with(R"("tool_choice":{"type":"function","function":{"name":"g"}})"), kInvalid, "tool_choice.function.name", "no tool"},
+      {with(R"("tool_choice":"maybe")"), kInvalid, "tool_choice", "'auto'"},
+      {with(R"("parallel_tool_calls":1)"), kInvalid, "parallel_tool_calls", "boolean"},
+      {with(R"("functions":[])"), kUnsupported, "functions", "out of use"},
+      {with(R"("response_format":{"type":"yaml"})"), kInvalid, "response_format.type", "json_schema"},
+      {with(R"("response_format":{"type":"json_schema"})"), kInvalid, "response_format.json_schema", "Missing"},
   };
   for (const BadCase& bad : cases) {
     const auto chat = parse(bad.body);

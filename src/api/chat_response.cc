@@ -15,6 +15,7 @@ namespace json = boost::json;
 namespace {
 
 std::string_view reason_name(assistant::FinishReason reason) {
+  if (reason == assistant::FinishReason::tool_calls) return "tool_calls";
   return reason == assistant::FinishReason::length ? "length" : "stop";
 }
 
@@ -35,6 +36,14 @@ json::object usage_object(const assistant::Usage& usage) {
                                          {"text_tokens", usage.completion_tokens},
                                          {"accepted_prediction_tokens", 0},
                                          {"rejected_prediction_tokens", 0}};
+  return result;
+}
+
+json::object call_object(const assistant::ToolCall& call) {
+  json::object result;
+  result["id"] = call.id;
+  result["type"] = "function";
+  result["function"] = {{"name", call.name}, {"arguments", call.arguments}};
   return result;
 }
 
@@ -70,7 +79,14 @@ std::string chat_completion(const AnswerHead& head, const ChatAnswer& answer) {
   message["content"] = nullptr;
   message["refusal"] = nullptr;
   message["annotations"] = json::array();
-  if (head.audio_id.empty()) {
+  if (!answer.tool_calls.empty()) {
+    json::array calls;
+    for (const auto& call : answer.tool_calls) calls.push_back(call_object(call));
+    message["tool_calls"] = std::move(calls);
+  }
+  if (answer.text.empty() && !answer.tool_calls.empty()) {
+    // Nothing was said.
+  } else if (head.audio_id.empty()) {
     message["content"] = answer.text;
   } else {
     json::object audio;
@@ -116,6 +132,15 @@ std::string ChatStream::text(std::string_view text) const {
 std::string ChatStream::audio(std::span<const float> samples) const {
   json::object delta;
   delta["audio"] = {{"id", head_.audio_id}, {"data", pcm16_base64(samples)}};
+  return chunk(head_, include_usage_, std::move(delta));
+}
+
+std::string ChatStream::tool_call(size_t index, const assistant::ToolCall& call) const {
+  json::object one;
+  one["index"] = index;
+  for (auto& member : call_object(call)) one.insert(member);
+  json::object delta;
+  delta["tool_calls"] = json::array{std::move(one)};
   return chunk(head_, include_usage_, std::move(delta));
 }
 

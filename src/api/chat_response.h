@@ -23,12 +23,14 @@ struct AnswerHead {
 /// A whole answer.
 struct ChatAnswer {
   std::string text;
+  std::vector<assistant::ToolCall> tool_calls = {};
   std::vector<uint8_t> audio;  ///< packed by encode_speech; used when the head has an audio_id
   assistant::FinishReason reason = assistant::FinishReason::stop;
   assistant::Usage usage;
 };
 
-/// The chat.completion object. A spoken answer's text is message.audio.transcript, and message.content is null.
+/// The chat.completion object. A spoken answer's text is message.audio.transcript, and message.content is null; so it is
+/// when there are only tool calls.
 std::string chat_completion(const AnswerHead& head, const ChatAnswer& answer);
 
 /// Writes an answer as server-sent events of chat.completion.chunk objects. Each function returns the bytes to send.
@@ -40,6 +42,8 @@ class ChatStream {
   std::string begin() const;
   std::string text(std::string_view delta) const;
   std::string audio(std::span<const float> samples) const;
+  /// The answer's tool call number `index`, whole.
+  std::string tool_call(size_t index, const assistant::ToolCall& call) const;
   /// The finish reason, the usage if asked for, and [DONE].
   std::string finish(const assistant::Finished& finished) const;
   /// A failure after the answer began: an error object, as OpenAI sends it, and nothing after it.

@@ -41,6 +41,26 @@ std::vector<json::value> events(std::string_view bytes) {
 
 const json::value& choice(const json::value& event) { return event.at("choices").at(0); }
 
+TEST(ChatCompletion, ToolCallsWholeAndStreamed) {
+  const assistant::ToolCall call{"call_1", "f", R"({"a": 1})"};
+  const json::value root = json::parse(chat_completion(kText, {.tool_calls = {call}, .reason = assistant::FinishReason::tool_calls}));
+  const json::value& message = choice(root).at("message");
+  EXPECT_TRUE(message.at("content").is_null());
+  EXPECT_EQ(message.at("tool_calls"), json::parse(R"([{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\": 1}"}}])"));
+  EXPECT_EQ(choice(root).at("finish_reason"), "tool_calls");
+  const json::value both = json::parse(chat_completion(kText, {.text = "Well.", .tool_calls = {call, call}}));
+  EXPECT_EQ(choice(both).at("message").at("content"), "Well.");
+  EXPECT_EQ(choice(both).at("message").at("tool_calls").as_array().size(), 2u);
+
+  const ChatStream stream(kText, false);
+  const auto sent = events(stream.tool_call(1, call) + stream.finish({.reason = assistant::FinishReason::tool_calls}));
+  const json::value& delta = choice(sent[0]).at("delta").at("tool_calls").at(0);
+  EXPECT_EQ(delta.at("index"), 1);
+  EXPECT_EQ(delta.at("id"), "call_1");
+  EXPECT_EQ(delta.at("function").at("arguments"), R"({"a": 1})");
+  EXPECT_EQ(choice(sent[1]).at("finish_reason"), "tool_calls");
+}
+
 TEST(ChatCompletion, TextAnswer) {
   const json::value root = json::parse(chat_completion(kText, {.text = "Hi \"you\"\n", .usage = kUsage}));
   EXPECT_EQ(root.at("id"), "chatcmpl-1");

@@ -142,6 +142,8 @@ asio::awaitable<void> Connection::answer_whole(EventQueue& events, PendingAnswer
     } else if (const auto* audio = std::get_if<assistant::AudioDelta>(&*event)) {
       if (log_.first_audio_ms < 0) log_.first_audio_ms = ms_since(log_.start);
       samples.insert(samples.end(), audio->samples.begin(), audio->samples.end());
+    } else if (auto* called = std::get_if<assistant::ToolCalled>(&*event)) {
+      answer.tool_calls.push_back(std::move(called->call));
     } else if (const auto* failed = std::get_if<assistant::Failed>(&*event)) {
       const api::ErrorReply reply = api::error_reply(failed->error, api::ErrorStage::engine);
       co_return co_await send_error(reply, retry_after(reply));
@@ -179,6 +181,7 @@ asio::awaitable<void> Connection::answer_streamed(EventQueue& events, PendingAns
   const auto heartbeat = context_->options.heartbeat;
   std::optional<assistant::Event> event;
   std::string transcript;
+  size_t calls = 0;
   bool begun = false;
   for (bool finished = false; !finished;) {
     const Wait wait = co_await wait_for(events, event, Clock::now() + heartbeat);
@@ -210,6 +213,8 @@ asio::awaitable<void> Connection::answer_streamed(EventQueue& events, PendingAns
       } else if (const auto* audio = std::get_if<assistant::AudioDelta>(&*event)) {
         if (log_.first_audio_ms < 0) log_.first_audio_ms = ms_since(log_.start);
         out += stream.audio(audio->samples);
+      } else if (const auto* called = std::get_if<assistant::ToolCalled>(&*event)) {
+        out += stream.tool_call(calls++, called->call);
       } else if (const auto* failed = std::get_if<assistant::Failed>(&*event)) {
         log_.outcome = "error";
         log_.detail = failed->error.message;

@@ -10,6 +10,7 @@ size_t weight(const assistant::Event& event) {
   if (const auto* audio = std::get_if<assistant::AudioDelta>(&event)) {
     return kOverhead + audio->samples.size() * sizeof(float);
   }
+  if (const auto* called = std::get_if<assistant::ToolCalled>(&event)) return kOverhead + called->call.arguments.size();
   if (std::holds_alternative<assistant::Finished>(event) || std::holds_alternative<assistant::Failed>(event)) {
     return 0;  // the last event always fits
   }

@@ -34,3 +34,21 @@ test('errors keep their type', async () => {
     return true;
   });
 });
+
+test('a forced tool call, whole and streamed', async () => {
+  const parameters = {
+    type: 'object', required: ['city', 'unit'], additionalProperties: false,
+    properties: {city: {type: 'string'}, unit: {enum: ['celsius', 'fahrenheit']}},
+  };
+  const request = {
+    model, messages, max_tokens: 100, parallel_tool_calls: false,
+    tools: [{type: 'function', function: {name: 'get_weather', parameters}}],
+    tool_choice: {type: 'function', function: {name: 'get_weather'}},
+  };
+  const whole = await client.chat.completions.create(request);
+  const [call] = whole.choices[0].message.tool_calls;
+  assert.equal(whole.choices[0].finish_reason, 'tool_calls');
+  assert.deepEqual(Object.keys(JSON.parse(call.function.arguments)).sort(), ['city', 'unit']);
+  const streamed = await client.chat.completions.stream(request).finalChatCompletion();
+  assert.equal(streamed.choices[0].message.tool_calls[0].function.arguments, call.function.arguments);
+});

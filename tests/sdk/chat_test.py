@@ -1,7 +1,9 @@
 """The official Python SDK against a running server: text, voice and pictures, whole and streamed, and errors."""
 
 import base64
+import enum
 import io
+import json
 import os
 import struct
 import unittest
@@ -9,6 +11,7 @@ import wave
 import zlib
 
 import openai
+import pydantic
 
 URL = os.environ["CALLIOPE_URL"]
 client = openai.OpenAI(base_url=URL + "/v1", api_key="not-needed", max_retries=0, timeout=60)
@@ -131,6 +134,79 @@ class Chat(unittest.TestCase):
         stopped = ask("What is the capital of France?", stop=["Paris"])
         self.assertNotIn("Paris", stopped.choices[0].message.content)
         self.assertEqual(stopped.choices[0].finish_reason, "stop")
+
+
+class Unit(enum.Enum):
+    celsius = "celsius"
+    fahrenheit = "fahrenheit"
+
+
+class Weather(pydantic.BaseModel):
+    """The weather in a city."""
+
+    city: str
+    unit: Unit
+    days: int | None
+
+
+class Tools(unittest.TestCase):
+    tools = [
+        openai.pydantic_function_tool(Weather, name="get_weather"),
+        {"type": "function", "function": {"name": "now", "description": "The time."}},
+    ]
+    question = "What is the weather in Paris?"
+
+    def assert_weather(self, call):
+        self.assertEqual(call.function.name, "get_weather")
+        Weather.model_validate_json(call.function.arguments)
+        self.assertTrue(call.id.startswith("call_"))
+
+    def test_a_forced_call_whole_streamed_and_answered(self):
+        named = {"type": "function", "function": {"name": "get_weather"}}
+        options = {"tools": self.tools, "tool_choice": named, "parallel_tool_calls": False, "max_tokens": 120}
+        whole = ask(self.question, **options).choices[0]
+        self.assertEqual(whole.finish_reason, "tool_calls")
+        self.assertIsNone(whole.message.content)
+        self.assertEqual(len(whole.message.tool_calls), 1)
+        self.assert_weather(whole.message.tool_calls[0])
+
+        messages = [{"role": "user", "content": self.question}]
+        with client.chat.completions.stream(model=MODEL, messages=messages, **options) as stream:
+            kinds = [event.type for event in stream]
+            streamed = stream.get_final_completion().choices[0]
+        self.assertIn("tool_calls.function.arguments.done", kinds)
+        self.assertEqual(streamed.finish_reason, "tool_calls")
+        self.assertEqual(streamed.message.tool_calls[0].function.arguments, whole.message.tool_calls[0].function.arguments)
+        self.assertIsInstance(streamed.message.tool_calls[0].function.parsed_arguments, Weather)
+
+        messages += [whole.message, {"role": "tool", "tool_call_id": whole.message.tool_calls[0].id, "content": "Sunny."}]
+        final = client.chat.completions.create(model=MODEL, messages=messages, tools=self.tools, max_tokens=40)
+        self.assertGreater(final.usage.prompt_tokens, 100)
+
+    def test_required_none_and_spoken(self):
+        spoken = {"modalities": ["text", "audio"], "audio": {"voice": "default", "format": "wav"}}
+        required = ask(self.question, tools=self.tools, tool_choice="required", max_tokens=120, **spoken).choices[0]
+        self.assertIn(required.message.tool_calls[0].function.name, ("get_weather", "now"))
+        free = ask("What is the capital of France?", tools=self.tools, tool_choice="none").choices[0]
+        self.assertIsNone(free.message.tool_calls)
+        self.assertIn("Paris", free.message.content)
+
+    def test_json_answers(self):
+        messages = [{"role": "user", "content": self.question}]
+        parsed = client.chat.completions.parse(model=MODEL, messages=messages, response_format=Weather, max_tokens=80)
+        self.assertIsInstance(parsed.choices[0].message.parsed, Weather)
+        free = ask(self.question, response_format={"type": "json_object"}, max_tokens=60)
+        self.assertIsInstance(json.loads(free.choices[0].message.content), dict)
+
+    def test_what_cannot_be_held_is_told(self):
+        for options, part in (
+            ({"tools": self.tools, "tool_choice": {"type": "function", "function": {"name": "later"}}}, "later"),
+            ({"tool_choice": "required"}, "tools"),
+            ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "pattern": "a"}}}}, "pattern"),
+        ):
+            with self.assertRaises(openai.BadRequestError) as caught:
+                ask("hi", **options)
+            self.assertIn(part, caught.exception.message)
 
 
 if __name__ == "__main__":
