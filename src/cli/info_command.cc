@@ -7,7 +7,6 @@
 #include "cli/commands.h"
 #include "cli/human_bytes.h"
 #include "kernels/isa.h"
-#include "kernels/packed_linear.h"
 #include "model/model.h"
 
 namespace calliope::cli {
@@ -25,15 +24,6 @@ std::string part_of(const std::string& tensor) {
     if (tensor.starts_with(prefix)) return name;
   }
   return "other";
-}
-
-// What a tensor of a linear layer takes once more, in the order the kernels read; 0 for what is read where it lies.
-size_t packed_bytes(const model::Model& model, const std::string& name, const tensor::View& view) {
-  const bool head = name == "thinker.model.embed_tokens.weight" && !model.weights.find("thinker.lm_head.weight");
-  if (view.shape.rank() < 2 || !kernels::PackedLinear::packs(view.dtype)) return 0;
-  if (name.find("embed") != std::string::npos && !head) return 0;
-  const int64_t in = view.shape[-1], all = view.shape.elements() / in, matrices = view.shape.rank() == 3 ? view.shape[0] : 1;
-  return static_cast<size_t>(matrices) * kernels::PackedLinear::bytes_for(view.dtype, all / matrices, in);
 }
 
 void print_decoder(const char* name, const model::DecoderConfig& c) {
@@ -55,7 +45,7 @@ Result<void> info(const InfoOptions& options) {
   std::map<std::string, Part> parts;
   std::map<std::string, int64_t> types;
   Part all;
-  size_t packed = 0;
+  const size_t packed = model::packed_bytes(model->weights);
   for (const std::string& name : model->weights.names()) {
     const tensor::View view = model->weights.find(name);
     for (Part* part : {&parts[part_of(name)], &all}) {
@@ -63,7 +53,6 @@ Result<void> info(const InfoOptions& options) {
       part->parameters += view.shape.elements();
       part->bytes += view.bytes();
     }
-    packed += packed_bytes(*model, name, view);
     types[std::string(tensor::name_of(view.dtype))] += view.shape.elements();
   }
   std::printf("%s\n\nparts\n", folder.c_str());

@@ -48,6 +48,7 @@ Result<void> check_chat_tokens(const Model& model) {
 Result<std::shared_ptr<const Model>> load_model(const std::string& path) {
   TRY(ModelSource from, open_model_source(path));
   TRY_VOID(check_memory(path, from.weights.bytes(), memory_limit()));
+  TRY_VOID(check_free_memory(path, packed_bytes(from.weights), free_memory()));
   TRY(ChatTemplate chat_template, ChatTemplate::parse(from.files.chat_template));
   LogMelConfig log_mel;
   ImageProcessorConfig image_processor;

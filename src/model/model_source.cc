@@ -4,6 +4,7 @@
 #include <fstream>
 #include <utility>
 
+#include "kernels/packed_linear.h"
 #include "model/chat_template.h"
 #include "model/gguf_source.h"
 
@@ -65,9 +66,37 @@ Result<ModelSource> model_source_of(CheckpointFiles files, Weights weights) {
   return source;
 }
 
+namespace {
+
+std::string mib(size_t bytes) { return std::to_string((bytes + (size_t{1} << 20) - 1) >> 20) + " MiB"; }
+
+// What a tensor of a linear layer takes once more; 0 for what is read where it lies.
+size_t packed_bytes_of(const Weights& weights, const std::string& name) {
+  const tensor::View view = weights.find(name);
+  const bool head = name == "thinker.model.embed_tokens.weight" && !weights.find("thinker.lm_head.weight");
+  if (view.shape.rank() < 2 || !kernels::PackedLinear::packs(view.dtype)) return 0;
+  if (name.find("embed") != std::string::npos && !head) return 0;
+  const int64_t in = view.shape[-1], all = view.shape.elements() / in, matrices = view.shape.rank() == 3 ? view.shape[0] : 1;
+  return static_cast<size_t>(matrices) * kernels::PackedLinear::bytes_for(view.dtype, all / matrices, in);
+}
+
+}  // namespace
+
+size_t packed_bytes(const Weights& weights) {
+  size_t bytes = 0;
+  for (const std::string& name : weights.names()) bytes += packed_bytes_of(weights, name);
+  return bytes;
+}
+
+Result<void> check_free_memory(const std::string& path, size_t copied, size_t free) {
+  if (copied <= free) return {};
+  return fail(ErrorCode::too_large,
+              "the weights of " + path + " take " + mib(copied) + " of memory in the order they are read in, but only " + mib(free) +
+                  " are free: stop other programs, take a smaller model, or a larger machine", path);
+}
+
 Result<void> check_memory(const std::string& path, size_t needed, size_t limit) {
   if (needed <= limit) return {};
-  const auto mib = [](size_t bytes) { return std::to_string((bytes + (size_t{1} << 20) - 1) >> 20) + " MiB"; };
   return fail(ErrorCode::too_large,
               "the weights of " + path + " take " + mib(needed) + ", but this program may use " + mib(limit) +
                   " of memory: quantise them (calliope quantize --type q4_0), take a smaller model, or a larger machine", path);

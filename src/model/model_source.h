@@ -40,6 +40,12 @@ Result<ModelSource> model_source_of(CheckpointFiles files, Weights weights);
 /// too_large, with the numbers, when weights of `needed` bytes do not fit into `limit` bytes of memory.
 Result<void> check_memory(const std::string& path, size_t needed, size_t limit);
 
+/// The same for the part of them that is copied, of which `free` bytes can be had just now.
+Result<void> check_free_memory(const std::string& path, size_t copied, size_t free);
+
+/// Bytes that quantised layers take in the order they are read in, to which loading copies them.
+size_t packed_bytes(const Weights& weights);
+
 /// The whole of a small file. not_found (a folder too), io or too_large (over `limit` bytes).
 Result<std::string> read_file(const std::string& path, size_t limit = size_t{256} << 20);
 

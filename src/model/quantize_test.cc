@@ -12,6 +12,7 @@
 #include <map>
 #include <vector>
 
+#include "base/memory_limit.h"
 #include "base/thread_pool.h"
 #include "model/gguf_source.h"
 #include "model/model.h"
@@ -263,6 +264,25 @@ TEST(CheckMemory, SaysBothNumbers) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::too_large);
   EXPECT_THAT(refused.error().message, HasSubstr("the weights of m take 17408 MiB, but this program may use 8192 MiB"));
+  EXPECT_TRUE(check_free_memory("m", 1000, 1000));
+  const auto no_room = check_free_memory("m", size_t{17} << 30, (size_t{8} << 30) - 1);
+  ASSERT_FALSE(no_room);
+  EXPECT_EQ(no_room.error().code, ErrorCode::too_large);
+  EXPECT_THAT(no_room.error().message, HasSubstr("the weights of m take 17408 MiB of memory in the order they are read in, but only 8192 MiB are free"));
+}
+
+TEST(CheckMemory, TheMachineSaysWhatItHas) {
+  EXPECT_GT(memory_limit(), size_t{64} << 20);
+  EXPECT_GT(free_memory(), size_t{1} << 20);
+  EXPECT_LT(free_memory(), memory_limit() + (size_t{1} << 46));  // no swap is that large: a limit that was not read is
+}
+
+TEST_F(Quantize, WhatIsPackedIsAboutTheFile) {
+  ASSERT_TRUE(quantize_model(open(CALLIOPE_SOURCE_DIR "/models/calliope-nano"), DType::q8_0, file("x.gguf")));
+  EXPECT_EQ(packed_bytes(open(CALLIOPE_SOURCE_DIR "/models/calliope-nano").weights), 0u);
+  const ModelSource source = open(file("x.gguf"));
+  EXPECT_GT(packed_bytes(source.weights), source.weights.bytes() / 2);
+  EXPECT_LT(packed_bytes(source.weights), source.weights.bytes());
 }
 
 }  // namespace

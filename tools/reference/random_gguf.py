@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -274,10 +274,12 @@ def main() -> None:
     parser.add_argument("type", choices=KINDS)
     parser.add_argument("out")
     parser.add_argument("--embeddings", choices=KINDS, help="type of the embeddings and the head (default: as the rest)")
+    parser.add_argument("--layers", type=int, help="fewer layers than the model has")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    size = SIZES[options.size] if options.layers is None else replace(SIZES[options.size], layers=options.layers)
     with open(options.out, "wb") as out:
-        write(out, SIZES[options.size], options.type, options.embeddings or options.type, f"random {options.size}", options.seed)
+        write(out, size, options.type, options.embeddings or options.type, f"random {options.size}", options.seed)
 
 
 if __name__ == "__main__":
