@@ -165,15 +165,25 @@ Windows causal_windows(tensor::ConstRows x, int64_t taps, int64_t dilation) {
   return {.data = x.data, .rows = rows, .stride = x.stride, .taps = taps, .tap_stride = dilation * x.stride, .cols = x.cols};
 }
 
-void depthwise_conv1d(tensor::ConstRows x, const tensor::View& weight, const tensor::View& bias, tensor::Rows y) {
-  const int64_t taps = weight.shape[-1];
-  CHECK(weight.shape.elements() == x.cols * taps && bias.shape.elements() == x.cols);
-  CHECK(y.cols == x.cols && y.rows == x.rows - taps + 1);
-  for (int64_t c = 0; c < x.cols; ++c) {
-    for (int64_t t = 0; t < y.rows; ++t) y.row(t)[c] = bias.at(c);
-    for (int64_t k = 0; k < taps; ++k) {
-      const float factor = weight.at(c * taps + k);
-      for (int64_t t = 0; t < y.rows; ++t) y.row(t)[c] += x.row(t + k)[c] * factor;
+DepthwiseWeight::DepthwiseWeight(const tensor::View& weight, const tensor::View& filter_bias)
+    : taps({weight.shape[-1], weight.shape[0]}), bias({weight.shape[0]}) {
+  CHECK(weight.shape.elements() == taps.elements() && filter_bias.shape.elements() == bias.elements());
+  const int64_t count = taps.shape()[0], channels = taps.shape()[1];
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t k = 0; k < count; ++k) taps.data()[k * channels + c] = weight.at(c * count + k);
+  }
+  filter_bias.to_f32(bias.span());
+}
+
+void depthwise_conv1d(tensor::ConstRows x, const DepthwiseWeight& w, tensor::Rows y) {
+  const tensor::ConstRows taps = w.taps.rows();
+  CHECK(taps.cols == x.cols && y.cols == x.cols && y.rows == x.rows - taps.rows + 1);
+  for (int64_t t = 0; t < y.rows; ++t) {
+    float* to = y.row(t);
+    std::copy_n(w.bias.data(), y.cols, to);
+    for (int64_t k = 0; k < taps.rows; ++k) {
+      const float *from = x.row(t + k), *factors = taps.row(k);
+      for (int64_t c = 0; c < y.cols; ++c) to[c] += from[c] * factors[c];
     }
   }
 }

@@ -75,8 +75,15 @@ void conv_reference(const Windows& x, const PackedWeight& w, tensor::Rows y);
 /// Windows of a causal 1-d convolution over rows [history + T, C], history = (taps - 1) * dilation: T windows.
 Windows causal_windows(tensor::ConstRows x, int64_t taps, int64_t dilation);
 
-/// y[t, c] = bias[c] + sum over k of x[t + k, c] * weight[c, k]: one filter a channel.
-/// x [T + taps - 1, C], weight [C, 1, taps], bias [C], y [T, C].
-void depthwise_conv1d(tensor::ConstRows x, const tensor::View& weight, const tensor::View& bias, tensor::Rows y);
+/// One filter a channel, in f32.
+struct DepthwiseWeight {
+  tensor::Tensor taps, bias;  // [taps, C], [C]
+  DepthwiseWeight() = default;
+  /// weight [C, 1, taps], bias [C].
+  DepthwiseWeight(const tensor::View& weight, const tensor::View& bias);
+};
+
+/// y[t, c] = bias[c] + sum over k of x[t + k, c] * taps[k, c]. x [T + taps - 1, C], y [T, C].
+void depthwise_conv1d(tensor::ConstRows x, const DepthwiseWeight& w, tensor::Rows y);
 
 }  // namespace calliope::kernels

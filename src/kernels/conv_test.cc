@@ -250,7 +250,7 @@ TEST(Conv, DepthwiseFiltersEachChannelAlone) {
   std::mt19937 random(5);
   const Tensor x = random_tensor({12, 5}, random), weight = random_tensor({5, 1, 7}, random), bias = random_tensor({5}, random);
   Tensor y({6, 5});
-  depthwise_conv1d(x.rows(), weight.view(), bias.view(), y.rows());
+  depthwise_conv1d(x.rows(), DepthwiseWeight(weight.view(), bias.view()), y.rows());
   for (int64_t t = 0; t < 6; ++t) {
     for (int64_t c = 0; c < 5; ++c) {
       double sum = bias.data()[c];

@@ -51,8 +51,9 @@ void experts(ConstRows x, const LinearWeight& router, const std::vector<GatedMlp
   if (x.rows == 0) return;
   route(x, router, routing, scratch);
   // By expert, so that each expert's weights are read once; within an expert by token.
-  std::stable_sort(scratch.choices.begin(), scratch.choices.end(),
-                   [](const auto& a, const auto& b) { return a.expert < b.expert; });
+  std::sort(scratch.choices.begin(), scratch.choices.end(), [](const auto& a, const auto& b) {
+    return a.expert != b.expert ? a.expert < b.expert : a.token < b.token;
+  });
   const auto chosen = static_cast<int64_t>(scratch.choices.size()), inner = w[0].gate_proj.out();
   scratch.gathered.resize({chosen, x.cols});
   scratch.gate.resize({chosen, inner});

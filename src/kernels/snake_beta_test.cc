@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace calliope::kernels {
 namespace {
 
 TEST(SnakeBeta, AgreesWithDoubleToAMillionthAtEveryTail) {
-  for (const Isa isa : {Isa::plain, Isa::avx2}) {
+  for (const Isa isa : available_isas()) {
     set_isa(isa);
     for (const int64_t channels : {1, 7, 8, 9, 16, 23, 96}) {
       std::vector<float> rate, scale;
@@ -37,6 +38,25 @@ TEST(SnakeBeta, AgreesWithDoubleToAMillionthAtEveryTail) {
       }
     }
   }
+  set_isa(best_isa());
+}
+
+TEST(SnakeBeta, VectorsOfEightAndSixteenGiveTheSameBits) {
+  const auto with = [](Isa isa) {
+    set_isa(isa);
+    tensor::Tensor x({50, 41});
+    std::vector<float> rate(41), scale(41);
+    for (int64_t i = 0; i < x.elements(); ++i) x.data()[i] = (float(i * 7919 % 20011) - 10005.0f) * (i % 97 == 0 ? 1e4f : 0.01f);
+    for (size_t c = 0; c < 41; ++c) {
+      rate[c] = 0.1f + 0.37f * float(c);
+      scale[c] = 1.0f / (1.0f + 0.1f * float(c));
+    }
+    snake_beta(x.rows(), rate, scale, x.rows());
+    return x;
+  };
+  if (best_isa() < Isa::avx512 || best_isa() > Isa::avx512bf16) GTEST_SKIP() << "this processor has no vectors of sixteen";
+  const tensor::Tensor eight = with(Isa::avx2), sixteen = with(Isa::avx512);
+  EXPECT_EQ(std::memcmp(eight.data(), sixteen.data(), sizeof(float) * 50 * 41), 0);
   set_isa(best_isa());
 }
 

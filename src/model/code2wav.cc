@@ -36,7 +36,8 @@ struct TransformerLayer {
 };
 
 struct ConvNextBlock {
-  View dwconv_weight, dwconv_bias, norm_weight, norm_bias, gamma;
+  kernels::DepthwiseWeight dwconv;
+  View norm_weight, norm_bias, gamma;
   LinearWeight pwconv1, pwconv2;
 };
 
@@ -238,7 +239,7 @@ Rows Code2WavStream::State::upsample_stage(const Upsample& w, ConstRows x) {
   const Rows in = dwconv.append(rows);
   kernels::conv(kernels::causal_windows(x, 1, 1), w.transposed, {in.data, x.rows, w.factor * width, w.factor * width});
   const Rows h = sized(normed, rows, width), wide = sized(gate, rows, 4 * width), b = sized(branch, rows, width);
-  kernels::depthwise_conv1d(dwconv.window(), w.convnext.dwconv_weight, w.convnext.dwconv_bias, h);
+  kernels::depthwise_conv1d(dwconv.window(), w.convnext.dwconv, h);
   kernels::layer_norm(h, w.convnext.norm_weight, w.convnext.norm_bias, kConvNextEps, h);
   kernels::linear(h, w.convnext.pwconv1, wide);
   kernels::gelu(wide);
@@ -301,8 +302,8 @@ Result<Code2Wav> Code2Wav::load(const Weights& weights, const Code2WavConfig& c)
     Upsample stage;
     stage.factor = c.upsampling_ratios[i];
     stage.transposed = reader.transposed(p + "0.conv", {d, d, stage.factor}, stage.factor);
-    stage.convnext.dwconv_weight = reader.take(p + "1.dwconv.conv.weight", {d, 1, kKernel});
-    stage.convnext.dwconv_bias = reader.take(p + "1.dwconv.conv.bias", {d});
+    const View filters = reader.take(p + "1.dwconv.conv.weight", {d, 1, kKernel}), bias = reader.take(p + "1.dwconv.conv.bias", {d});
+    if (filters && bias) stage.convnext.dwconv = {filters, bias};
     stage.convnext.norm_weight = reader.take(p + "1.norm.weight", {d});
     stage.convnext.norm_bias = reader.take(p + "1.norm.bias", {d});
     stage.convnext.pwconv1 = reader.linear(p + "1.pwconv1", 4 * d, d);

@@ -43,7 +43,8 @@ Result<Talker> Talker::load(const Weights& weights, const Config& config) {
 }
 
 void Talker::project(const ResizeMlp& w, ConstRows x, Rows out) const {
-  Tensor inner({x.rows, w.linear_fc1.out()});
+  thread_local Tensor inner;
+  inner.resize({x.rows, w.linear_fc1.out()});
   kernels::linear(x, w.linear_fc1, inner.rows());
   kernels::silu(inner.rows());
   kernels::linear(inner.rows(), w.linear_fc2, out);
