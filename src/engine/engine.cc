@@ -1,7 +1,10 @@
 #include "engine/engine.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <condition_variable>
-#include <deque>
+#include <functional>
 #include <mutex>
 #include <stop_token>
 #include <thread>
@@ -9,56 +12,126 @@
 
 #include "engine/scheduler.h"
 #include "engine/session.h"
+#include "engine/waiting_queue.h"
 
 namespace calliope::engine {
+namespace {
+
+// Wakes the engine's thread: a request came or was stopped, somebody has spoken on. Whoever rings may outlive the
+// engine.
+class Bell {
+ public:
+  void ring() {
+    {
+      const std::lock_guard lock(mutex_);
+      rung_ = true;
+    }
+    wake_.notify_one();
+  }
+  // Until it has rung since the last time, or `ending`, or a second has passed.
+  void wait(const std::stop_token& ending) {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, ending, std::chrono::seconds(1), [this] { return rung_; });
+    rung_ = false;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  bool rung_ = false;
+};
+
+using StopBell = std::stop_callback<std::function<void()>>;
+
+}  // namespace
 
 // The queue, and the thread that takes from it.
 struct Engine::State {
+  State(std::shared_ptr<const model::Model> served, EngineOptions asked)
+      : model(std::move(served)), options(std::move(asked)), queue(static_cast<size_t>(options.max_queued)) {}
+
   std::shared_ptr<const model::Model> model;
   EngineOptions options;
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  struct Waiting {
-    assistant::Request request;
-    std::shared_ptr<assistant::Sink> sink;
-    std::stop_token stop;
-  };
-  std::deque<Waiting> queue;
+  std::shared_ptr<Bell> bell = std::make_shared<Bell>();
+  std::mutex mutex;  // of what follows
+  WaitingQueue queue;
+  uint64_t submitted = 0, refused = 0, cancelled = 0;  // cancelled: while they waited
+  double seconds_an_end = 1;                           // between the ends of two answers, when there is much to do
+  assistant::EngineStats published;
+
   std::unique_ptr<Scheduler> scheduler;  // touched by the engine thread alone
   std::jthread thread;                   // last: it uses everything above
 
   void run(const std::stop_token& ending);
-  void admit(const std::stop_token& ending);
+  void admit();
+  void publish();
+  int retry_after_s() const;
 };
 
-// Moves waiting requests into free places; sleeps when there is nothing to do at all.
-void Engine::State::admit(const std::stop_token& ending) {
-  std::unique_lock lock(mutex);
-  if (scheduler->sessions() == 0) wake.wait(lock, ending, [&] { return !queue.empty(); });
-  while (!queue.empty() && scheduler->sessions() < static_cast<size_t>(options.max_sessions)) {
-    Waiting next = std::move(queue.front());
-    queue.pop_front();
-    scheduler->add(std::make_unique<Session>(model, std::move(next.request), std::move(next.sink), std::move(next.stop)));
+// Moves waiting requests into free places.
+void Engine::State::admit() {
+  std::vector<WaitingQueue::Waiting> stopped;
+  {
+    const std::lock_guard lock(mutex);
+    stopped = queue.take_stopped();
+    cancelled += stopped.size();
+    while (auto next = queue.pop(scheduler->sessions(), static_cast<size_t>(options.max_sessions),
+                                 [this](const std::string& user) { return scheduler->sessions_of(user); })) {
+      auto session =
+          std::make_unique<Session>(model, std::move(next->request), std::move(next->sink), std::move(next->stop));
+      session->hold(std::move(next->held));
+      scheduler->add(std::move(session), next->submitted);
+    }
   }
+  for (const auto& waiting : stopped)
+    waiting.sink->on_event(assistant::Finished{assistant::FinishReason::cancelled, {}});
+}
+
+void Engine::State::publish() {
+  const assistant::EngineStats& stats = scheduler->stats();
+  const std::lock_guard lock(mutex);
+  published = stats;
 }
 
 void Engine::State::run(const std::stop_token& ending) {
+  Time last_end = scheduler->now();
   while (!ending.stop_requested()) {
-    admit(ending);
-    scheduler->step();
+    admit();
+    const size_t before = scheduler->sessions();
+    const bool worked = scheduler->step();
+    publish();
+    if (const size_t ended = before - scheduler->sessions(); ended > 0) {
+      const Time now = scheduler->now();
+      const std::lock_guard lock(mutex);
+      seconds_an_end = 0.8 * seconds_an_end + 0.2 * seconds_between(last_end, now) / double(ended);
+      last_end = now;
+    }
+    if (before == 0) last_end = scheduler->now();
+    if (!worked) bell->wait(ending);
   }
   scheduler->cancel_all();
-  std::lock_guard lock(mutex);
-  for (const Waiting& waiting : queue) waiting.sink->on_event(assistant::Finished{assistant::FinishReason::cancelled, {}});
-  queue.clear();
+  std::vector<WaitingQueue::Waiting> left;
+  {
+    const std::lock_guard lock(mutex);
+    left = queue.take_all();
+  }
+  for (const auto& waiting : left) waiting.sink->on_event(assistant::Finished{assistant::FinishReason::cancelled, {}});
 }
 
-Engine::Engine(std::shared_ptr<const model::Model> model, EngineOptions options) : state_(std::make_unique<State>()) {
-  state_->model = std::move(model);
-  state_->options = std::move(options);
+// Until those that wait now have found a place, as answers have been ending lately.
+int Engine::State::retry_after_s() const {
+  return static_cast<int>(std::clamp(std::ceil(double(queue.size()) * seconds_an_end), 1.0, 60.0));
+}
+
+Engine::Engine(std::shared_ptr<const model::Model> model, EngineOptions options)
+    : state_(std::make_unique<State>(std::move(model), std::move(options))) {
   auto memory = KvMemory::make(*state_->model, state_->options.kv);
   CHECK(memory);  // who takes a budget from outside asks check_memory first
-  state_->scheduler = std::make_unique<Scheduler>(*state_->model, std::move(*memory), state_->options.share_prefixes);
+  state_->scheduler =
+      std::make_unique<Scheduler>(*state_->model, std::move(*memory),
+                                  SchedulerOptions{.share_prefixes = state_->options.share_prefixes,
+                                                   .most_live_seconds = state_->options.most_live_seconds});
+  state_->publish();
   state_->thread = std::jthread([state = state_.get()](const std::stop_token& ending) { state->run(ending); });
 }
 
@@ -71,16 +144,42 @@ Result<void> Engine::check_memory(const model::Model& model, const KvOptions& op
 
 Result<void> Engine::submit(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop) {
   TRY_VOID(check_request(*state_->model, request));
+  const auto ring = [bell = state_->bell] { bell->ring(); };
   {
-    std::lock_guard lock(state_->mutex);
-    if (state_->queue.size() >= static_cast<size_t>(state_->options.max_queued)) {
-      return fail(ErrorCode::unavailable, "The server is busy: " + std::to_string(state_->queue.size()) +
-                                              " requests are waiting. Try again in a few seconds.");
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->queue.has_room_for(request.user)) {
+      ++state_->refused;
+      const int seconds = state_->retry_after_s();
+      return std::unexpected(Error{ErrorCode::unavailable,
+                                   "The server is busy: " + std::to_string(state_->queue.size()) +
+                                       " requests are waiting. Try again in " + std::to_string(seconds) +
+                                       (seconds == 1 ? " second." : " seconds."),
+                                   {},
+                                   seconds});
     }
-    state_->queue.push_back({std::move(request), std::move(sink), std::move(stop)});
+    ++state_->submitted;
+    for (const auto& turn : request.turns) {
+      for (const auto& part : turn.parts) {
+        if (const auto* live = std::get_if<assistant::LiveSoundPart>(&part)) (*live)->attach(ring);
+      }
+    }
+    // Registered before the engine's thread can see the request; a stop that was requested already rings at once.
+    auto held = std::make_shared<StopBell>(stop, ring);
+    state_->queue.push(
+        {std::move(request), std::move(sink), std::move(stop), std::move(held), std::chrono::steady_clock::now()});
   }
-  state_->wake.notify_one();
+  ring();
   return {};
+}
+
+assistant::EngineStats Engine::stats() const {
+  const std::lock_guard lock(state_->mutex);
+  assistant::EngineStats stats = state_->published;
+  stats.queued = state_->queue.size();
+  stats.submitted = state_->submitted;
+  stats.refused = state_->refused;
+  stats.cancelled += state_->cancelled;
+  return stats;
 }
 
 std::vector<std::string> Engine::model_names() const { return {state_->options.model_name}; }

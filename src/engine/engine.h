@@ -16,10 +16,12 @@ struct EngineOptions {
   int max_sessions = 32;  ///< requests answered at once
   KvOptions kv = {};      ///< memory for their keys and values; a request that does not fit waits for others to end
   bool share_prefixes = true;  ///< keep what was run, for prompts that begin alike
+  int64_t most_live_seconds =
+      120;  ///< of a sound that is still being recorded: there is memory for it from its beginning on
 };
 
-/// Answers requests with one model. One thread computes: every round runs a step of all open sessions together and a piece
-/// of one prompt, so a long prompt or answer never holds up a short one for longer than a round.
+/// Answers requests with one model. One thread computes, round by round (Scheduler): no long prompt, picture or answer
+/// holds up another for longer than a round, nor does a stop have to wait longer.
 class Engine final : public assistant::Engine {
  public:
   Engine(std::shared_ptr<const model::Model> model, EngineOptions options);
@@ -29,6 +31,7 @@ class Engine final : public assistant::Engine {
   ~Engine() override;
 
   Result<void> submit(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop) override;
+  assistant::EngineStats stats() const override;
   std::vector<std::string> model_names() const override;
   std::vector<std::string> voices() const override;
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "base/check.h"
+
 namespace calliope::engine {
 namespace {
 
@@ -49,8 +51,12 @@ Result<std::unique_ptr<KvMemory>> KvMemory::make(const model::Model& model, cons
   return memory;
 }
 
+KvMemory::Tokens KvMemory::pages_for(const Tokens& tokens) const {
+  return {thinker_->pages_for(tokens.thinker), talker_ ? talker_->pages_for(tokens.talker) : 0};
+}
+
 std::optional<KvMemory::Claim> KvMemory::claim(const Tokens& tokens) {
-  const Tokens pages{thinker_->pages_for(tokens.thinker), talker_ ? talker_->pages_for(tokens.talker) : 0};
+  const Tokens pages = pages_for(tokens);
   if (claimed_.thinker + pages.thinker > thinker_->most_pages()) return std::nullopt;
   if (talker_ && claimed_.talker + pages.talker > talker_->most_pages()) return std::nullopt;
   claimed_.thinker += pages.thinker;
@@ -62,6 +68,14 @@ KvMemory::Claim::~Claim() {
   if (!memory_) return;
   memory_->claimed_.thinker -= pages_.thinker;
   memory_->claimed_.talker -= pages_.talker;
+}
+
+void KvMemory::Claim::shrink(const Tokens& tokens) {
+  const Tokens pages = memory_->pages_for(tokens);
+  CHECK(pages.thinker <= pages_.thinker && pages.talker <= pages_.talker);
+  memory_->claimed_.thinker -= pages_.thinker - pages.thinker;
+  memory_->claimed_.talker -= pages_.talker - pages.talker;
+  pages_ = pages;
 }
 
 KvMemory::Tokens KvMemory::most_tokens() const {

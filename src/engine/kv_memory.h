@@ -35,6 +35,8 @@ class KvMemory {
     Claim(Claim&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)), pages_(other.pages_) {}
     Claim& operator=(Claim&&) = delete;
     ~Claim();
+    /// Gives back what is not needed any more: `tokens` may not be more than was claimed.
+    void shrink(const Tokens& tokens);
 
    private:
     KvMemory* memory_;
@@ -46,11 +48,15 @@ class KvMemory {
   /// The longest sequences that fit when there is one session alone.
   Tokens most_tokens() const;
   size_t bytes() const { return bytes_; }
+  /// Pages that sessions have claimed.
+  const Tokens& claimed_pages() const { return claimed_; }
 
   const std::shared_ptr<model::KvPages>& thinker() const { return thinker_; }
   const std::shared_ptr<model::KvPages>& talker() const { return talker_; }  ///< null when the model does not speak
 
  private:
+  Tokens pages_for(const Tokens& tokens) const;
+
   size_t bytes_ = 0;
   std::shared_ptr<model::KvPages> thinker_, talker_;
   Tokens claimed_;  // pages

@@ -30,6 +30,7 @@ PrefixCache::Found PrefixCache::find(std::span<const TokenMark> marks) {
     used.push_back(known->second);
     const Entry& entry = *known->second;
     found.last = entry.name;
+    found.names.push_back(entry.name);
     found.pages.push_back(entry.page);
     found.media_hidden.insert(found.media_hidden.end(), entry.media_hidden.begin(), entry.media_hidden.end());
   }

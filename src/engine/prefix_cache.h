@@ -26,7 +26,8 @@ class PrefixCache {
   struct Found {
     std::vector<int32_t> pages;       ///< from the beginning on; not yet shared
     std::vector<float> media_hidden;  ///< the accept layer's hidden states of their media rows, in order
-    uint64_t last = kStart;           ///< names the last of them
+    std::vector<uint64_t> names;      ///< of the pages
+    uint64_t last = kStart;           ///< the last name
   };
   /// The longest known beginning of `marks`, in whole pages.
   Found find(std::span<const TokenMark> marks);

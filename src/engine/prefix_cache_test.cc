@@ -85,9 +85,11 @@ TEST(TokenMark, MediaDifferInContentSizeAndKind) {
   auto turned = *test_picture(20, 10, 1);
   std::swap(turned.width, turned.height);
   EXPECT_NE(hash(test_picture(20, 10, 1)), content_hash(turned));
-  auto longer = *test_sound(100, 1);
-  longer.samples.push_back(0.0f);
-  EXPECT_NE(content_hash(*test_sound(100, 1)), content_hash(longer));
+  const auto sound = test_sound(100, 1);
+  auto longer = sound->samples;
+  longer.push_back(0.0f);
+  EXPECT_NE(content_hash(sound->samples, {}), content_hash(longer, {}));
+  EXPECT_NE(content_hash(longer, {}), content_hash(longer, {1}));
   const ContentHash some = hash(test_picture(20, 10, 1));
   EXPECT_NE(TokenMark::medium(some, 0), TokenMark::medium(some, 1));
   EXPECT_NE(TokenMark::medium({5, 0}, 0), TokenMark::token(5));

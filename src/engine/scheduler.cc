@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
+#include <tuple>
 #include <utility>
 
 namespace calliope::engine {
@@ -10,70 +12,210 @@ namespace {
 // Rows of a prompt that go into one pass: so many that the weights are well used, so few that others soon get their turn.
 constexpr int64_t kPrefillRows = 256;
 constexpr int64_t kPrefillRowsBesideOthers = 64;
+constexpr int64_t kFewestPrefillRows = 8;
 constexpr size_t kMediaBytes = size_t{64} << 20;  // features of pictures and sounds that may come again
+
+// Sound in a listener's hand. Below the first nothing else runs than what he needs; with more than the second he can
+// wait while others have work, those up to the third coming along so that passes stay full.
+constexpr double kTightS = 0.15, kPlentyS = 1.0, kAmpleS = 1.5;
+// When the machine is too slow for all who listen, every so many rounds everybody gets a turn all the same.
+constexpr int kMostTightRounds = 4;
+// What one part of a round, which nothing interrupts, may take: a stop shall be seen within 50 ms.
+constexpr double kPieceS = 0.02, kPieceBesideSpeechS = 0.008;
+constexpr int kMostEncoderSteps = 64;
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+// What the listener has in hand; none: he has not begun to listen, or nothing more comes.
+double ahead_s(Session& session, Time now) {
+  const Speech* speech = session.speech();
+  if (!session.live() || !speech || speech->done() || !session.playback().begun()) return kNever;
+  return session.playback().ahead_s(now);
+}
 
 }  // namespace
 
-Scheduler::Scheduler(const model::Model& model, std::unique_ptr<KvMemory> memory, bool share_prefixes)
-    : memory_(std::move(memory)), prefixes_(share_prefixes ? std::make_unique<PrefixCache>(memory_->thinker()) : nullptr),
-      media_(share_prefixes ? std::make_unique<MediaCache>(kMediaBytes) : nullptr), text_(model, prefixes_.get()), scores_(model) {}
+Scheduler::Scheduler(const model::Model& model, std::unique_ptr<KvMemory> memory, const SchedulerOptions& options,
+                     Meter meter)
+    : meter_(std::move(meter)),
+      options_(options),
+      memory_(std::move(memory)),
+      prefixes_(options.share_prefixes ? std::make_unique<PrefixCache>(memory_->thinker()) : nullptr),
+      media_(options.share_prefixes ? std::make_unique<MediaCache>(kMediaBytes) : nullptr),
+      text_(model, prefixes_.get()),
+      scores_(model) {}
 
 Scheduler::~Scheduler() { cancel_all(); }
 
-void Scheduler::cancel_all() {
-  for (const auto& session : sessions_) session->cancel();
-  sessions_.clear();
+void Scheduler::add(std::unique_ptr<Session> session, Time submitted) {
+  session->attach(meter_, submitted);
+  User& user = users_[session->user()];
+  ++user.sessions;
+  places_.push_back({std::move(session), &user});
 }
 
-void Scheduler::step() {
-  for (const auto& session : sessions_) session->check_stop();
+int Scheduler::sessions_of(const std::string& user) const {
+  const auto known = users_.find(user);
+  return known == users_.end() ? 0 : known->second.sessions;
+}
+
+bool Scheduler::listening() const {
+  return std::ranges::any_of(places_, [](const Place& place) { return place.session->listening(); });
+}
+
+void Scheduler::cancel_all() {
+  for (const Place& place : places_) place.session->cancel();
   forget_ended();
+}
+
+bool Scheduler::step() {
+  const Time start = meter_.now();
+  worked_ = false;
+  check_stops();
   try {
-    open_next();
+    begin_next();
     admit_waiting();
-    text_round();
-    score_round();
-    speech_round();
+    plan();
+    encode_round();
+    answer_round();
+    if (!worked_ && !std::ranges::all_of(places_, &Place::turn)) {
+      // Those they made room for have nothing to do.
+      tight_ = false;
+      for (Place& place : places_) place.turn = true;
+      encode_round();
+      answer_round();
+    }
   } catch (const std::exception& error) {
     // What was thrown may have left any of them half way.
-    for (const auto& session : sessions_) {
-      if (session->opened()) session->fail({ErrorCode::internal, error.what()});
+    for (const Place& place : places_) {
+      if (place.session->begun()) place.session->fail({ErrorCode::internal, error.what()});
     }
   }
-  for (const auto& session : sessions_) session->finish_if_done();
+  for (const Place& place : places_) place.session->finish_if_done();
   forget_ended();
+  if (worked_) meter_.stats.round_seconds.add(seconds_between(start, meter_.now()));
+  return worked_;
+}
+
+void Scheduler::check_stops() {
+  for (const Place& place : places_) place.session->check_stop();
 }
 
 void Scheduler::forget_ended() {
-  std::erase_if(sessions_, [](const auto& session) { return session->ended(); });
+  for (Place& place : places_) {
+    if (!place.session->ended()) continue;
+    worked_ = true;
+    if (--place.user->sessions == 0) users_.erase(place.session->user());
+  }
+  std::erase_if(places_, [](const Place& place) { return place.session->ended(); });
 }
 
-// Media are encoded here, so one a round.
-void Scheduler::open_next() {
-  const auto next = std::ranges::find_if(sessions_, [](const auto& session) { return !session->opened(); });
-  if (next == sessions_.end()) return;
+// A chat template and a tokenizer can take their time, so one a round.
+void Scheduler::begin_next() {
+  const auto next = std::ranges::find_if(places_, [](const Place& place) { return !place.session->begun(); });
+  if (next == places_.end()) return;
+  worked_ = true;
   try {
-    (*next)->open(media_.get());
+    next->session->begin(media_.get(), *memory_, options_.most_live_seconds);
   } catch (const std::exception& error) {
-    (*next)->fail({ErrorCode::internal, error.what()});
+    next->session->fail({ErrorCode::internal, error.what()});
   }
 }
 
 // In the order they came: one that waits for memory is not overtaken.
 void Scheduler::admit_waiting() {
-  for (const auto& session : sessions_) {
-    if (session->ended() || session->admitted()) continue;
-    if (!session->opened() || !session->admit(*memory_)) return;
+  for (const Place& place : places_) {
+    Session& session = *place.session;
+    if (session.ended() || session.admitted()) continue;
+    if (!session.begun() || !session.admit(*memory_)) return;
+    worked_ = true;
+    meter_.stats.queue_seconds.add(session.waited_s());
   }
+}
+
+// Who takes part in this round.
+void Scheduler::plan() {
+  const Time now = meter_.now();
+  slack_s_ = kNever;
+  bool others = false;  // who are not listened to, or have little in hand
+  for (Place& place : places_) {
+    Session& session = *place.session;
+    const double ahead = ahead_s(session, now);
+    slack_s_ = std::min(slack_s_, ahead);
+    others = others || session.encoding() || session.prefilling() ||
+             (ahead == kNever ? session.prompt_run() : ahead < kPlentyS);
+  }
+  tight_ = slack_s_ < kTightS && tight_rounds_ < kMostTightRounds;
+  tight_rounds_ = tight_ ? tight_rounds_ + 1 : 0;
+  const bool somebody_hungry = slack_s_ < kPlentyS;
+  for (Place& place : places_) {
+    const double ahead = ahead_s(*place.session, now);
+    if (tight_)
+      place.turn = ahead < 2 * kTightS;
+    else
+      place.turn = !others || ahead == kNever || ahead < (somebody_hungry ? kAmpleS : kPlentyS);
+  }
+}
+
+// Who is waited for goes first, then who is still speaking; among others it goes round between users, and who came
+// first.
+bool Scheduler::before(const Place& a, const Place& b) const {
+  const auto rank = [](const Place& place) {
+    const Session& session = *place.session;
+    const int urgency = session.live() && session.awaited() ? 0 : session.listening() ? 1 : 2;
+    return std::tuple(urgency, urgency == 0 ? 0 : place.user->served);
+  };
+  return rank(a) < rank(b);
+}
+
+void Scheduler::encode_round() {
+  if (tight_) return;
+  const double budget = slack_s_ == kNever ? kPieceS : kPieceBesideSpeechS;
+  const Time start = meter_.now();
+  std::vector<Place*> waiting;
+  for (Place& place : places_) {
+    if (place.session->encoding()) waiting.push_back(&place);
+  }
+  std::ranges::stable_sort(waiting, [&](const Place* a, const Place* b) { return before(*a, *b); });
+  int steps = 0;
+  for (Place* place : waiting) {
+    bool stepped = false;
+    while (steps < kMostEncoderSteps && (steps == 0 || seconds_between(start, meter_.now()) < budget)) {
+      const Time since = meter_.now();
+      try {
+        if (!place->session->encode(text_)) break;
+      } catch (const std::exception& error) {
+        place->session->fail({ErrorCode::internal, error.what()});
+      }
+      count(assistant::Stage::media, 1, since);
+      stepped = true;
+      ++steps;
+      place->session->check_stop();
+      if (place->session->ended()) break;
+    }
+    if (stepped) place->user->served = ++turns_;
+  }
+}
+
+void Scheduler::answer_round() {
+  check_stops();
+  text_round();
+  score_round();
+  check_stops();
+  speech_round();
 }
 
 void Scheduler::text_round() {
   active_.clear();
   sequences_.clear();
-  for (const auto& session : sessions_) {
-    if (!session->drawing()) continue;
-    active_.push_back(session.get());
-    sequences_.push_back(&session->sequence());
+  const Time start = meter_.now();
+  for (const Place& place : places_) {
+    Session& session = *place.session;
+    if (!session.drawing() || !place.turn) continue;
+    // Speech that has text to go on with can do without more when time is short.
+    if (tight_ && session.speech() && session.speech()->ready()) continue;
+    active_.push_back(&session);
+    sequences_.push_back(&session.sequence());
   }
   if (!active_.empty()) {
     const tensor::Rows logits = text_.logits(sequences_);
@@ -82,55 +224,124 @@ void Scheduler::text_round() {
     }
   }
   std::erase_if(sequences_, [](const TextSequence* sequence) { return !sequence->token; });
-  Session* prefilling = next_prompt();
-  const bool others = std::ranges::any_of(sessions_, [](const auto& session) { return session->drawing() || session->speech(); });
-  text_.run(sequences_, prefilling ? &prefilling->sequence() : nullptr, others ? kPrefillRowsBesideOthers : kPrefillRows);
-  if (prefilling && !prefilling->prefilling()) prefilling->end_prompt();
+  Place* place = tight_ ? nullptr : next_prompt();
+  Session* prefilling = place ? place->session.get() : nullptr;
+  const bool others =
+      std::ranges::any_of(places_, [](const Place& p) { return p.session->drawing() || p.session->speech(); });
+  const auto rows =
+      static_cast<double>(text_.run(sequences_, prefilling ? &prefilling->sequence() : nullptr, prefill_rows(others)));
+  const auto tokens = static_cast<double>(active_.size());
+  if (tokens + rows > 0) {
+    worked_ = true;
+    const double seconds = seconds_between(start, meter_.now());
+    auto& decode = meter_.stats.stage(assistant::Stage::decode);
+    auto& prefill = meter_.stats.stage(assistant::Stage::prefill);
+    if (tokens > 0) decode.batch.add(tokens);
+    if (rows > 0) prefill.batch.add(rows);
+    decode.seconds += seconds * tokens / (tokens + rows);
+    prefill.seconds += seconds * rows / (tokens + rows);
+    meter_.stats.prompt_tokens_run += static_cast<uint64_t>(rows);
+    if (rows >= kFewestPrefillRows)
+      row_s_ = row_s_ == 0 ? seconds / (tokens + rows) : 0.8 * row_s_ + 0.2 * seconds / (tokens + rows);
+  }
+  if (!prefilling) return;
+  place->user->served = ++turns_;
+  if (prefilling->prompt_run()) prefilling->end_prompt();
+}
+
+// As many rows as take no longer than a piece may.
+int64_t Scheduler::prefill_rows(bool others) const {
+  const int64_t most = others ? kPrefillRowsBesideOthers : kPrefillRows;
+  if (row_s_ == 0) return most;
+  const double piece = slack_s_ == kNever ? kPieceS : kPieceBesideSpeechS;
+  return std::clamp(static_cast<int64_t>(piece / row_s_), kFewestPrefillRows, most);
 }
 
 void Scheduler::score_round() {
   std::vector<ScoreStage::Job> jobs;
   active_.clear();
-  for (const auto& session : sessions_) {
-    if (!session->scoring()) continue;
-    active_.push_back(session.get());
-    jobs.push_back({&session->sequence(), session->scoring()});
+  for (const Place& place : places_) {
+    Session& session = *place.session;
+    if (!session.scoring() || !place.turn) continue;
+    active_.push_back(&session);
+    jobs.push_back({&session.sequence(), session.scoring()});
   }
   if (jobs.empty()) return;
-  const auto scored = scores_.run(jobs, active_.size() < sessions_.size() ? kPrefillRowsBesideOthers : kPrefillRows);
+  worked_ = true;
+  const auto scored = scores_.run(jobs, prefill_rows(active_.size() < places_.size()));
   for (Session* session : active_) scored ? session->take_scores() : session->fail(scored.error());
 }
 
-// In turn the prompt that came first and the one with the fewest rows left: short ones need not wait for long ones, and
-// long ones come to an end. Among equals the first: those that begin alike find its pages.
-Session* Scheduler::next_prompt() {
-  active_.clear();
-  for (const auto& session : sessions_) {
-    if (session->prefilling()) active_.push_back(session.get());
+// Who is waited for goes first. Else it goes round between users, and of a user's prompts in turn the one that came
+// first and the one with the fewest rows left: short ones need not wait for long ones. Every fourth time it is the one
+// that came first of all, so all come to an end. Among equals the first: those that begin alike find its pages.
+Scheduler::Place* Scheduler::next_prompt() {
+  ++prompts_;
+  Place* best = nullptr;
+  for (Place& place : places_) {
+    if (!place.session->prefilling()) continue;
+    if (!best) {
+      best = &place;
+      if (prompts_ % 4 == 0) return best;
+      continue;
+    }
+    const bool shorter =
+        prompts_ % 2 == 1 && place.session->sequence().rows_left() < best->session->sequence().rows_left();
+    if (before(place, *best) || (!before(*best, place) && shorter)) best = &place;
   }
-  if (active_.empty()) return nullptr;
-  shortest_next_ = !shortest_next_;
-  return shortest_next_ ? *std::ranges::min_element(active_, {}, [](Session* session) { return session->sequence().rows_left(); })
-                        : active_.front();
+  return best;
 }
 
 void Scheduler::speech_round() {
   active_.clear();
   speeches_.clear();
+  const Time start = meter_.now();
   bool prefilled = false;
-  for (const auto& session : sessions_) {
-    Speech* speech = session->speech();
-    if (!speech || session->ended()) continue;
-    if (speech->prompt_left() > 0) {
+  for (const Place& place : places_) {
+    Session& session = *place.session;
+    Speech* speech = session.speech();
+    if (!speech || speech->done()) continue;
+    if (const int64_t left = speech->prompt_left(); left > 0) {
       // One piece of one talker's prompt a round.
-      if (!std::exchange(prefilled, true)) speech->prefill(kPrefillRows, speech_);
-    } else if (speech->ready()) {
-      active_.push_back(session.get());
+      if (tight_ || std::exchange(prefilled, true)) continue;
+      const Time since = meter_.now();
+      speech->prefill(prefill_rows(false), speech_);
+      count(assistant::Stage::speech_prefill, static_cast<double>(left - speech->prompt_left()), since);
+    } else if (speech->ready() && place.turn) {
+      active_.push_back(&session);
       speeches_.push_back(speech);
     }
   }
+  if (active_.empty()) return;
   Speech::step(speeches_, speech_);
   for (Session* session : active_) session->take_speech();
+  count(assistant::Stage::speech, static_cast<double>(active_.size()), start);
+}
+
+void Scheduler::count(assistant::Stage stage, double size, Time since) {
+  worked_ = true;
+  auto& stats = meter_.stats.stage(stage);
+  stats.batch.add(size);
+  stats.seconds += seconds_between(since, meter_.now());
+}
+
+const assistant::EngineStats& Scheduler::stats() {
+  assistant::EngineStats& stats = meter_.stats;
+  stats.sessions = places_.size();
+  stats.live_sessions =
+      static_cast<size_t>(std::ranges::count_if(places_, [](const Place& place) { return place.session->live(); }));
+  const auto kv = [](const auto& pages, int64_t claimed) {
+    return pages ? assistant::KvStats{pages->used_pages(), claimed, pages->most_pages()} : assistant::KvStats{};
+  };
+  stats.thinker = kv(memory_->thinker(), memory_->claimed_pages().thinker);
+  stats.talker = kv(memory_->talker(), memory_->claimed_pages().talker);
+  if (prefixes_) {
+    stats.prefix_pages_asked = static_cast<uint64_t>(prefixes_->pages_asked());
+    stats.prefix_pages_found = static_cast<uint64_t>(prefixes_->pages_found());
+    stats.media_asked = static_cast<uint64_t>(media_->asked());
+    stats.media_found = static_cast<uint64_t>(media_->found());
+  }
+  return stats;
 }
 
 }  // namespace calliope::engine

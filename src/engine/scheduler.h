@@ -1,10 +1,13 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/kv_memory.h"
+#include "engine/meter.h"
 #include "engine/prefix_cache.h"
 #include "engine/session.h"
 #include "engine/speech.h"
@@ -12,20 +15,39 @@
 
 namespace calliope::engine {
 
-/// Runs the open sessions, all of them one step a round: the thinker for all in one pass, with a piece of one prompt among
-/// them, then talker and code predictor for all that speak. Used by one thread.
+struct SchedulerOptions {
+  bool share_prefixes = true;
+  int64_t most_live_seconds = 120;  ///< of a sound that is still being recorded
+};
+
+/// Runs the open sessions round by round: a piece of the encoders' work, a pass of the thinker with a token of each
+/// answer and a piece of one prompt, then a frame of each answer that is spoken. Who takes part in a round is decided
+/// by the listeners' clocks: when somebody is about to run dry, those who are; else everybody, but none who has plenty
+/// in hand while others have work. Used by one thread.
 class Scheduler {
  public:
-  Scheduler(const model::Model& model, std::unique_ptr<KvMemory> memory, bool share_prefixes);
+  Scheduler(const model::Model& model, std::unique_ptr<KvMemory> memory, const SchedulerOptions& options,
+            Meter meter = {});
   ~Scheduler();
 
-  void add(std::unique_ptr<Session> session) { sessions_.push_back(std::move(session)); }
-  size_t sessions() const { return sessions_.size(); }
+  /// `submitted`: when the request came.
+  void add(std::unique_ptr<Session> session, Time submitted);
+  void add(std::unique_ptr<Session> session) { add(std::move(session), meter_.now()); }
+  size_t sessions() const { return places_.size(); }
+  /// How many of them are this user's.
+  int sessions_of(const std::string& user) const;
+  /// A sound of one of them is still being recorded.
+  bool listening() const;
 
-  /// One round; sessions that have ended are gone afterwards.
-  void step();
+  /// One round; sessions that have ended are gone afterwards. False: there was nothing to do, until somebody speaks or
+  /// stops.
+  bool step();
   /// Ends all of them with Finished{cancelled}.
   void cancel_all();
+
+  /// Counters, and how things stand after the last round.
+  const assistant::EngineStats& stats();
+  Time now() const { return meter_.now(); }
 
   const KvMemory& memory() const { return *memory_; }
   /// Null when nothing is shared.
@@ -33,25 +55,54 @@ class Scheduler {
   const PrefixCache* prefixes() const { return prefixes_.get(); }
 
  private:
-  void open_next();
+  // What a user's sessions have had, to share between users.
+  struct User {
+    int sessions = 0;
+    uint64_t served = 0;  // the number of the last turn
+  };
+  struct Place {
+    std::unique_ptr<Session> session;
+    User* user = nullptr;
+    bool turn = true;  // takes part in this round
+  };
+
+  void check_stops();
+  void plan();
+  void begin_next();
   void admit_waiting();
+  void encode_round();
+  void answer_round();
   void text_round();
   void score_round();
-  Session* next_prompt();
   void speech_round();
+  Place* next_to_encode();
+  Place* next_prompt();
+  bool before(const Place& a, const Place& b) const;
+  int64_t prefill_rows(bool others) const;
   void forget_ended();
+  void count(assistant::Stage stage, double size, Time since);
 
+  Meter meter_;
+  SchedulerOptions options_;
   std::unique_ptr<KvMemory> memory_;
   std::unique_ptr<PrefixCache> prefixes_;
   std::unique_ptr<MediaCache> media_;
   TextStage text_;
   ScoreStage scores_;
   SpeechScratch speech_;
-  std::vector<std::unique_ptr<Session>> sessions_;  // as they came
-  std::vector<Session*> active_;                    // of one part of a round
+  std::map<std::string, User> users_;  // who have sessions
+  std::vector<Place> places_;          // as they came
+  // Of one part of a round.
+  std::vector<Session*> active_;
   std::vector<TextSequence*> sequences_;
   std::vector<Speech*> speeches_;
-  bool shortest_next_ = false;
+
+  bool worked_ = false;   // this round
+  bool tight_ = false;    // somebody is about to run dry
+  double slack_s_ = 0;    // until somebody does
+  int tight_rounds_ = 0;  // in a row
+  uint64_t turns_ = 0, prompts_ = 0;
+  double row_s_ = 0;  // what a prompt's row costs
 };
 
 }  // namespace calliope::engine

@@ -52,26 +52,76 @@ Session::Session(std::shared_ptr<const model::Model> model, assistant::Request r
                  std::stop_token stop)
     : model_(std::move(model)), request_(std::move(request)), sink_(std::move(sink)), stop_(std::move(stop)), stops_(request_.stop) {}
 
+void Session::attach(Meter& meter, Time submitted) {
+  meter_ = &meter;
+  asked_at_ = submitted;
+}
+
 void Session::check_stop() {
   if (stop_.stop_requested()) cancel();
 }
 
-void Session::open(MediaCache* media) {
-  if (auto built = build(media); !built) return fail(std::move(built).error());
-  opened_ = true;
+void Session::begin(MediaCache* media, const KvMemory& memory, int64_t most_live_seconds) {
+  most_ = memory.most_tokens();
+  most_live_seconds_ = most_live_seconds;
+  builder_.emplace(*model_, media);
+  begun_ = true;
+  const int64_t room =
+      request_.speak ? std::min(most_.thinker, most_.talker - Speech::most_tokens(0, 0)) : most_.thinker;
+  if (auto begun = builder_->begin(request_, {.live_seconds = most_live_seconds, .tokens = room}); !begun) {
+    return fail(std::move(begun).error());
+  }
+  listened_ = builder_->listening();
+  if (request_.choices.empty()) return;
+  auto scoring = Scoring::make(model_->tokenizer, request_.choices);
+  if (!scoring) return fail(std::move(scoring).error());
+  scoring_ = *std::move(scoring);
+  request_.max_tokens = static_cast<int>(scoring_->longest());  // what memory is claimed for
 }
 
-Result<void> Session::build(MediaCache* media) {
-  TRY(text_.prompt, build_prompt(*model_, request_, media));
-  const Prompt& prompt = text_.prompt;
+bool Session::encode(const TextStage& text) {
+  if (!encoding()) return false;
+  if (builder_->listening() && waited_s() > 2 * double(most_live_seconds_)) {
+    fail({ErrorCode::too_large,
+          "the sound did not end within " + std::to_string(2 * most_live_seconds_) + " seconds; begin a new one",
+          "messages"});
+    return true;
+  }
+  const auto stepped = builder_->step();
+  if (!stepped) return fail(stepped.error()), true;
+  if (listened_ && !builder_->listening()) {
+    listened_ = false;
+    asked_at_ = meter_->now();
+  }
+  if (*stepped) return true;
+  if (!builder_->changed() && builder_->listening()) return false;
+  if (auto taken = take_prompt(text); !taken) fail(std::move(taken).error());
+  return true;
+}
+
+Result<void> Session::take_prompt(const TextStage& text) {
+  TRY(Prompt prompt, builder_->prompt());
   usage_.prompt_tokens = static_cast<int>(prompt.size());
   usage_.prompt_audio_tokens = prompt.audio_tokens;
   usage_.prompt_image_tokens = prompt.image_tokens;
-  const int64_t room = model_->config.thinker.text.max_position_embeddings - prompt.size();
-  request_.max_tokens = static_cast<int>(std::clamp<int64_t>(request_.max_tokens, 1, room));
-  if (!request_.choices.empty()) TRY_VOID(prepare_scoring(room));
+  text.replace_prompt(text_, std::move(prompt));
+  if (!text_.prompt.whole) return {};
+  prompt_whole_ = true;
+  builder_.reset();
+  return end_building();
+}
+
+// What follows from the whole prompt.
+Result<void> Session::end_building() {
+  const Prompt& prompt = text_.prompt;
+  TRY(const KvMemory::Tokens needed, fit(prompt.size()));
+  request_.max_tokens = static_cast<int>(needed.thinker - prompt.size());
+  if (scoring_ && scoring_->longest() > request_.max_tokens) {
+    return calliope::fail(ErrorCode::too_large,
+                          "prompt and longest choice do not fit into the model's context; shorten them", "choices");
+  }
+  if (claim_) claim_->shrink(needed);
   text_.next_position = model::next_position(prompt.positions);
-  text_.marks = prompt.marks;
   const uint64_t seed = request_.sampling.seed.value_or(std::random_device{}());
   sampler_.emplace(sampler_options(request_.sampling, model_->generation.thinker), seed);
   sampler_->remember(prompt.ids);
@@ -83,47 +133,40 @@ Result<void> Session::build(MediaCache* media) {
     for (const auto& tool : request_.tools) names.push_back(tool.name);
     tools_.emplace(std::move(names));
   }
-  speech_options_ = {.seed = request_.sampling.seed.value_or(std::random_device{}()), .max_frames = max_frames(model_->generation)};
-  return {};
-}
-
-Result<void> Session::prepare_scoring(int64_t room) {
-  TRY(scoring_, Scoring::make(model_->tokenizer, request_.choices));
-  if (scoring_->longest() > room) {
-    return calliope::fail(ErrorCode::too_large, "prompt and longest choice do not fit into the model's context; shorten them", "choices");
-  }
-  request_.max_tokens = static_cast<int>(scoring_->longest());  // what memory is claimed for
+  speech_options_ = {
+      .seed = request_.sampling.seed.value_or(std::random_device{}()),
+      .max_frames = static_cast<int>(std::max<int64_t>(0, needed.talker - Speech::most_tokens(prompt.size(), 0)))};
   return {};
 }
 
 void Session::take_scores() {
   if (!scoring_->done()) return;
-  sink_->on_event(assistant::Scored{scoring_->log_probabilities()});
+  send(assistant::Scored{scoring_->log_probabilities()});
   finish(assistant::FinishReason::stop);
 }
 
-Result<void> Session::fit(const KvMemory::Tokens& most) {
-  const int64_t prompt = text_.prompt.size(), talker = Speech::most_tokens(text_.prompt, {.max_frames = 1});
-  if (prompt + 1 > most.thinker || (request_.speak && talker > most.talker)) {
+// What is needed at most with a prompt of so many tokens.
+Result<KvMemory::Tokens> Session::fit(int64_t prompt) {
+  const int64_t talker = Speech::most_tokens(prompt, 0);
+  if (prompt + 1 > most_.thinker || (request_.speak && talker + 1 > most_.talker)) {
     return calliope::fail(ErrorCode::too_large,
-                          "the prompt has " + std::to_string(prompt) + " tokens, but the server's memory for conversations holds " +
-                              std::to_string(request_.speak ? std::min(most.thinker, most.talker) : most.thinker) +
-                              "; shorten it, or start the server with a larger --kv-memory", "messages");
+                          "the prompt has " + std::to_string(prompt) +
+                              " tokens, but the server's memory for conversations holds " +
+                              std::to_string(request_.speak ? std::min(most_.thinker, most_.talker) : most_.thinker) +
+                              "; shorten it, or start the server with a larger --kv-memory",
+                          "messages");
   }
-  request_.max_tokens = static_cast<int>(std::min<int64_t>(request_.max_tokens, most.thinker - prompt));
-  if (request_.speak) {
-    speech_options_.max_frames = static_cast<int>(std::min<int64_t>(speech_options_.max_frames, most.talker - talker + 1));
-  }
-  return {};
+  const int64_t context = model_->config.thinker.text.max_position_embeddings;
+  const int64_t tokens =
+      std::min({std::max<int64_t>(request_.max_tokens, 1), context - prompt, most_.thinker - prompt});
+  const int64_t frames = std::min<int64_t>(max_frames(model_->generation), most_.talker - talker);
+  return KvMemory::Tokens{prompt + tokens, request_.speak ? talker + frames : 0};
 }
 
 bool Session::admit(KvMemory& memory) {
-  if (auto fits = fit(memory.most_tokens()); !fits) {
-    fail(std::move(fits).error());
-    return true;
-  }
-  auto claim = memory.claim({.thinker = text_.prompt.size() + request_.max_tokens,
-                             .talker = request_.speak ? Speech::most_tokens(text_.prompt, speech_options_) : 0});
+  const auto needed = fit(prompt_whole_ ? text_.prompt.size() : builder_->most_tokens());
+  if (!needed) return fail(needed.error()), true;
+  auto claim = memory.claim(*needed);
   if (!claim) return false;
   claim_.emplace(std::move(*claim));
   text_.state = model::DecoderState(memory.thinker());
@@ -133,6 +176,7 @@ bool Session::admit(KvMemory& memory) {
 
 void Session::end_prompt() {
   usage_.prompt_cached_tokens = static_cast<int>(text_.found);
+  meter_->stats.prompt_tokens_cached += static_cast<uint64_t>(text_.found);
   if (request_.speak) {
     const int64_t width = model_->config.thinker.text.hidden_size;
     const auto rows = static_cast<int64_t>(text_.media_hidden.size()) / width;
@@ -160,6 +204,7 @@ Result<void> Session::draw_from(std::span<float> logits) {
   if (!all_finite(logits)) return std::unexpected(not_finite("thinker"));
   TRY(const int32_t token, pick(logits));
   ++usage_.completion_tokens;
+  ++meter_->stats.tokens_drawn;
   const auto& eos = model_->generation.eos_token_ids;
   if (std::find(eos.begin(), eos.end(), token) != eos.end()) return end_text(assistant::FinishReason::stop), Result<void>();
   const std::string written = detokenizer_->push(token);
@@ -183,8 +228,19 @@ Result<void> Session::draw_from(std::span<float> logits) {
 void Session::take_speech() {
   const auto& samples = speech_->outcome();
   if (!samples) return fail(samples.error());
+  meter_->stats.audio_frames += static_cast<uint64_t>(speech_->frames() - usage_.completion_audio_frames);
   usage_.completion_audio_frames = speech_->frames();
-  if (!samples->empty()) sink_->on_event(assistant::AudioDelta{{samples->begin(), samples->end()}});
+  if (samples->empty()) return;
+  const Time now = meter_->now();
+  if (!playback_.begun()) meter_->stats.first_audio_seconds.add(seconds_between(asked_at_, now));
+  const double gap = playback_.sent(static_cast<int64_t>(samples->size()), now);
+  if (gap > 0 && live()) {
+    ++meter_->stats.playback_gaps;
+    meter_->stats.playback_gap_seconds += gap;
+  }
+  meter_->stats.audio_samples += samples->size();
+  answering_ = true;
+  send(assistant::AudioDelta{{samples->begin(), samples->end()}});
 }
 
 void Session::finish_if_done() {
@@ -205,7 +261,8 @@ void Session::take_pieces(std::vector<ToolCallReader::Piece> pieces) {
       continue;
     }
     emit(stops_.finish());
-    sink_->on_event(assistant::ToolCalled{std::move(std::get<assistant::ToolCall>(piece))});
+    answering_ = true;
+    send(assistant::ToolCalled{std::move(std::get<assistant::ToolCall>(piece))});
     if (!request_.parallel_tool_calls) return;
   }
 }
@@ -234,12 +291,23 @@ void Session::end_text(assistant::FinishReason reason) {
 }
 
 void Session::emit(std::string text) {
-  if (!text.empty()) sink_->on_event(assistant::TextDelta{std::move(text)});
+  if (text.empty()) return;
+  if (!std::exchange(text_sent_, true)) meter_->stats.first_text_seconds.add(seconds_between(asked_at_, meter_->now()));
+  if (!request_.speak) answering_ = true;
+  send(assistant::TextDelta{std::move(text)});
+}
+
+// After a stop nothing goes out but the end.
+void Session::send(assistant::Event event) {
+  check_stop();
+  if (!ended_) sink_->on_event(std::move(event));
 }
 
 void Session::finish(assistant::FinishReason reason) {
   if (ended_) return;
   ended_ = true;
+  if (stop_.stop_requested()) reason = assistant::FinishReason::cancelled;
+  if (meter_) ++(reason == assistant::FinishReason::cancelled ? meter_->stats.cancelled : meter_->stats.finished);
   sink_->on_event(assistant::Finished{reason, usage_});
 }
 
@@ -247,7 +315,9 @@ void Session::cancel() { finish(assistant::FinishReason::cancelled); }
 
 void Session::fail(Error error) {
   if (ended_) return;
+  if (stop_.stop_requested()) return cancel();
   ended_ = true;
+  if (meter_) ++meter_->stats.failed[static_cast<size_t>(error.code)];
   sink_->on_event(assistant::Failed{std::move(error)});
 }
 

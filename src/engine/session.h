@@ -10,7 +10,9 @@
 #include "assistant/engine.h"
 #include "engine/constraint.h"
 #include "engine/kv_memory.h"
-#include "engine/prompt.h"
+#include "engine/meter.h"
+#include "engine/playback_clock.h"
+#include "engine/prompt_builder.h"
 #include "engine/sampler.h"
 #include "engine/scoring.h"
 #include "engine/speech.h"
@@ -33,6 +35,8 @@ class Session {
  public:
   Session(std::shared_ptr<const model::Model> model, assistant::Request request, std::shared_ptr<assistant::Sink> sink,
           std::stop_token stop);
+  /// To be told before anything else: where to count, and when the request came.
+  void attach(Meter& meter, Time submitted);
 
   /// Finished or Failed was sent.
   bool ended() const { return ended_; }
@@ -42,31 +46,50 @@ class Session {
   void cancel();
   void fail(Error error);
 
-  /// Media and prompt. A session that cannot be opened has failed.
-  void open(MediaCache* media);
-  bool opened() const { return opened_; }
-  /// Claims memory and begins with the prompt; false when there is not enough just now. One that needs more than there is
-  /// at all fails; an answer that may become too long for it is shortened.
+  /// Something to hold as long as it is there.
+  void hold(std::shared_ptr<void> what) { held_ = std::move(what); }
+
+  /// Seconds since it came, or since its live sound ended.
+  double waited_s() const { return seconds_between(asked_at_, meter_->now()); }
+  const std::string& user() const { return request_.user; }
+  /// Somebody listens while it is spoken.
+  bool live() const { return request_.live && request_.speak; }
+  /// A sound of its prompt is still being recorded.
+  bool listening() const { return builder_ && builder_->listening(); }
+  /// All has been said to it, and it has not begun to answer.
+  bool awaited() const { return begun_ && !ended_ && !listening() && !answering_; }
+
+  /// Chat template, tokens, sizes. A session that cannot begin has failed.
+  void begin(MediaCache* media, const KvMemory& memory, int64_t most_live_seconds);
+  bool begun() const { return begun_; }
+  /// Claims memory; false when there is not enough just now. One that needs more than there is at all fails; an answer
+  /// that may become too long for it is shortened.
   bool admit(KvMemory& memory);
   bool admitted() const { return claim_.has_value(); }
+  /// The next piece of the encoders' work, or the prompt that came of it; false: there is nothing to do, or not now.
+  bool encode(const TextStage& text);
+  bool encoding() const { return builder_.has_value() && !ended_; }
 
   /// Its prompt has rows to run.
   bool prefilling() const { return admitted() && !ended_ && text_.prefilling(); }
+  /// Its whole prompt was run.
+  bool prompt_run() const { return admitted() && !ended_ && prompt_whole_ && !text_.prefilling(); }
   /// It waits for logits to draw a token from.
-  bool drawing() const { return admitted() && !ended_ && !text_.prefilling() && !text_ended_ && !scoring_; }
+  bool drawing() const { return prompt_run() && !text_ended_ && !scoring_; }
   /// logits [vocabulary], changed in place. Afterwards sequence().token is the token to run, if the text goes on.
   void draw(std::span<float> logits);
   TextSequence& sequence() { return text_; }
 
   /// After the last row of the prompt: what follows needs less memory, and speech may begin.
   void end_prompt();
-  /// Null without speech or before the prompt was run.
-  Speech* speech() { return speech_ ? &*speech_ : nullptr; }
+  /// Null without speech or before the prompt was run, and in the end.
+  Speech* speech() { return speech_ && !ended_ ? &*speech_ : nullptr; }
+  const PlaybackClock& playback() const { return playback_; }
   /// Sends what the last step of speech() gave.
   void take_speech();
 
   /// Its choices, when the prompt was run and they are what is asked for; else null.
-  Scoring* scoring() { return scoring_ && admitted() && !ended_ && !text_.prefilling() ? &*scoring_ : nullptr; }
+  Scoring* scoring() { return scoring_ && prompt_run() ? &*scoring_ : nullptr; }
   /// Sends the scores when there are all.
   void take_scores();
 
@@ -74,23 +97,30 @@ class Session {
   void finish_if_done();
 
  private:
-  Result<void> build(MediaCache* media);
   Result<int32_t> pick(std::span<float> logits);
+  Result<void> take_prompt(const TextStage& text);
+  Result<void> end_building();
+  Result<KvMemory::Tokens> fit(int64_t prompt_tokens);
   Result<void> draw_from(std::span<float> logits);
-  Result<void> prepare_scoring(int64_t room);
-  Result<void> fit(const KvMemory::Tokens& most);
   void end_text(assistant::FinishReason reason);
   void take_written(std::string_view text);
   void take_pieces(std::vector<ToolCallReader::Piece> pieces);
   void speak_decided();
   void emit(std::string text);
+  void send(assistant::Event event);
   void finish(assistant::FinishReason reason);
 
   std::shared_ptr<const model::Model> model_;
   assistant::Request request_;
   std::shared_ptr<assistant::Sink> sink_;
   std::stop_token stop_;
+  std::shared_ptr<void> held_;
+  Meter* meter_ = nullptr;
+  Time asked_at_{};  // when it came, or when its live sound ended
 
+  std::optional<PromptBuilder> builder_;  // until the prompt is whole
+  int64_t most_live_seconds_ = 0;
+  KvMemory::Tokens most_;                 // that there is memory for
   std::optional<KvMemory::Claim> claim_;  // outlives what it claims for
   std::shared_ptr<model::KvPages> talker_memory_;
   TextSequence text_;
@@ -111,7 +141,10 @@ class Session {
   std::optional<Speech> speech_;
   assistant::Usage usage_;
   assistant::FinishReason reason_ = assistant::FinishReason::stop;
-  bool opened_ = false, text_ended_ = false, ended_ = false;
+  PlaybackClock playback_;
+  bool begun_ = false, listened_ = false, prompt_whole_ = false, answering_ = false, text_ended_ = false,
+       ended_ = false;
+  bool text_sent_ = false;
 };
 
 }  // namespace calliope::engine

@@ -73,8 +73,8 @@ Speech::Speech(const model::Model& model, const Prompt& prompt, tensor::ConstRow
   talker_.project_text(start.rows(), start_rows_.rows());
 }
 
-int64_t Speech::most_tokens(const Prompt& prompt, const SpeechOptions& options) {
-  return prompt.size() + model::Talker::kAssistantRows + options.max_frames;
+int64_t Speech::most_tokens(int64_t prompt_tokens, int64_t max_frames) {
+  return prompt_tokens + model::Talker::kAssistantRows + max_frames;
 }
 
 bool Speech::ready() const { return !done_ && (text_ended_ || text_.size() >= (begun_ ? 1u : 2u)); }

@@ -46,8 +46,8 @@ class Speech {
   Speech(const Speech&) = delete;
   Speech& operator=(const Speech&) = delete;
 
-  /// Tokens of the talker that an answer to `prompt` takes at most.
-  static int64_t most_tokens(const Prompt& prompt, const SpeechOptions& options);
+  /// Tokens of the talker that an answer to a prompt of so many tokens takes at most.
+  static int64_t most_tokens(int64_t prompt_tokens, int64_t max_frames);
 
   /// The next token of the answer, in order; not the end-of-turn token.
   void push(int32_t token) { text_.push_back(token); }

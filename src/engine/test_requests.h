@@ -113,7 +113,10 @@ inline std::vector<assistant::Request> test_requests() {
 class Rounds {
  public:
   explicit Rounds(std::shared_ptr<const model::Model> model, const KvOptions& kv = {}, bool share = true)
-      : model_(std::move(model)), scheduler_(*model_, *KvMemory::make(*model_, kv), share) {}
+      : Rounds(std::move(model), kv, SchedulerOptions{.share_prefixes = share}) {}
+  Rounds(std::shared_ptr<const model::Model> model, const KvOptions& kv, const SchedulerOptions& options,
+         Meter meter = {})
+      : model_(std::move(model)), scheduler_(*model_, *KvMemory::make(*model_, kv), options, std::move(meter)) {}
 
   std::shared_ptr<KeepingSink> add(const assistant::Request& request, std::stop_token stop = {}) {
     auto sink = std::make_shared<KeepingSink>();

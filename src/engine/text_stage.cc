@@ -18,7 +18,7 @@ tensor::Rows TextStage::logits(std::span<TextSequence* const> sequences) {
 }
 
 // The prompt's rows come first in the batch: their visual rows are counted from there.
-void TextStage::run(std::span<TextSequence* const> decoding, TextSequence* prefilling, int64_t prefill_tokens) {
+int64_t TextStage::run(std::span<TextSequence* const> decoding, TextSequence* prefilling, int64_t prefill_tokens) {
   const int64_t width = model_.thinker.config().hidden_size;
   positions_.clear();
   sequences_.clear();
@@ -29,7 +29,7 @@ void TextStage::run(std::span<TextSequence* const> decoding, TextSequence* prefi
   const int64_t prompt_rows =
       prefilling ? std::min(prefill_tokens, prefilling->prompt.size() - prefilling->prefilled) : 0;
   const int64_t rows = prompt_rows + static_cast<int64_t>(decoding.size());
-  if (rows == 0) return;
+  if (rows == 0) return 0;
   x_.resize({rows, width});
   if (prefilling) add_prompt_rows(*prefilling, prompt_rows);
   add_tokens(decoding, prompt_rows);
@@ -45,6 +45,7 @@ void TextStage::run(std::span<TextSequence* const> decoding, TextSequence* prefi
     std::copy_n(x_.rows().row(prompt_rows + static_cast<int64_t>(b)), width, sequence.hidden.begin());
     keep_pages(sequence);
   }
+  return prompt_rows;
 }
 
 void TextStage::add_prompt_rows(TextSequence& sequence, int64_t count) {
@@ -87,33 +88,60 @@ void TextStage::take_prompt_rows(TextSequence& sequence, int64_t rows) {
   keep_pages(sequence);
 }
 
+// Rows of a prompt whose hidden states the talker takes.
+int64_t TextStage::media_rows(const Prompt& prompt, int64_t begin, int64_t end) const {
+  int64_t count = 0;
+  for (int64_t row = begin; model_.talker && row < end; ++row)
+    count += prompt.is_media(row, model_.config.thinker) ? 1 : 0;
+  return count;
+}
+
+void TextStage::replace_prompt(TextSequence& sequence, Prompt prompt) const {
+  const auto run = std::span(sequence.marks).first(static_cast<size_t>(sequence.prefilled));
+  int64_t same = std::ranges::mismatch(run, prompt.marks).in1 - run.begin();
+  if (prompt.whole) same = std::min(same, prompt.size() - 1);
+  if (same < sequence.prefilled) {
+    sequence.state.truncate(same);
+    sequence.prefilled = same;
+    sequence.found = std::min(sequence.found, same);
+    sequence.media_hidden.resize(
+        static_cast<size_t>(media_rows(sequence.prompt, 0, same) * model_.thinker.config().hidden_size));
+    const auto pages = std::min(static_cast<int64_t>(sequence.kept.size()), same / sequence.state.layout().tokens);
+    sequence.kept.resize(static_cast<size_t>(pages));
+    sequence.media_kept = media_rows(sequence.prompt, 0, pages * sequence.state.layout().tokens);
+  }
+  sequence.prompt = std::move(prompt);
+  sequence.marks = sequence.prompt.marks;
+  sequence.looked_up = false;
+}
+
 // The last row of a prompt is always run: the first token is drawn from it.
 void TextStage::look_up(TextSequence& sequence) const {
   sequence.looked_up = true;
   if (!cache_ || sequence.marks.empty()) return;
-  PrefixCache::Found found = cache_->find(std::span(sequence.marks).first(static_cast<size_t>(sequence.prompt.size() - 1)));
+  PrefixCache::Found found =
+      cache_->find(std::span(sequence.marks).first(static_cast<size_t>(sequence.prompt.size() - 1)));
+  if (static_cast<int64_t>(found.pages.size()) * sequence.state.layout().tokens <= sequence.prefilled) return;
+  sequence.state.reset();
   sequence.state.begin_with(found.pages);
   sequence.prefilled = sequence.found = sequence.state.length();
   sequence.media_kept = static_cast<int64_t>(found.media_hidden.size()) / model_.thinker.config().hidden_size;
   sequence.media_hidden = std::move(found.media_hidden);
-  sequence.last_kept = found.last;
-  sequence.pages_kept = static_cast<int64_t>(found.pages.size());
+  sequence.kept = std::move(found.names);
 }
 
 // Pages that have become full.
 void TextStage::keep_pages(TextSequence& sequence) const {
   if (!cache_ || sequence.marks.empty()) return;
   const int64_t tokens = sequence.state.layout().tokens, width = model_.thinker.config().hidden_size;
-  for (; (sequence.pages_kept + 1) * tokens <= sequence.state.length(); ++sequence.pages_kept) {
-    const int64_t begin = sequence.pages_kept * tokens;
-    int64_t media = 0;
-    for (int64_t row = begin; row < std::min(begin + tokens, sequence.prompt.size()); ++row) {
-      if (model_.talker && sequence.prompt.is_media(row, model_.config.thinker)) ++media;
-    }
+  for (auto page = static_cast<int64_t>(sequence.kept.size()); (page + 1) * tokens <= sequence.state.length(); ++page) {
+    const int64_t begin = page * tokens;
+    const int64_t media = media_rows(sequence.prompt, begin, std::min(begin + tokens, sequence.prompt.size()));
     const auto hidden = sequence.media_hidden.begin() + sequence.media_kept * width;
-    sequence.last_kept =
-        cache_->keep(sequence.last_kept, std::span(sequence.marks).subspan(static_cast<size_t>(begin), static_cast<size_t>(tokens)),
-                     sequence.state.pages()[static_cast<size_t>(sequence.pages_kept)], {hidden, hidden + media * width});
+    const uint64_t before = sequence.kept.empty() ? PrefixCache::kStart : sequence.kept.back();
+    sequence.kept.push_back(
+        cache_->keep(before, std::span(sequence.marks).subspan(static_cast<size_t>(begin), static_cast<size_t>(tokens)),
+                     sequence.state.pages()[static_cast<size_t>(page)], {hidden, hidden + media * width}));
     sequence.media_kept += media;
   }
 }

@@ -23,10 +23,9 @@ struct TextSequence {
   std::vector<float> media_hidden;   ///< accept-layer hidden states of the prompt's media rows, as they come
 
   // What the prefix cache knows of it.
-  std::vector<TokenMark> marks;      ///< of every row that is or will be run; none: not to be shared
-  uint64_t last_kept = PrefixCache::kStart;
-  int64_t pages_kept = 0;
-  int64_t media_kept = 0;            ///< media rows in those pages
+  std::vector<TokenMark> marks;  ///< of every row that is or will be run; none: not to be shared
+  std::vector<uint64_t> kept;    ///< names of its first pages
+  int64_t media_kept = 0;        ///< media rows in those pages
   bool looked_up = false;
 
   int64_t rows_left() const { return prompt.size() - prefilled; }
@@ -43,9 +42,13 @@ class TextStage {
   /// What each of them may draw its next token from: [B, vocabulary], valid until the next call.
   tensor::Rows logits(std::span<TextSequence* const> sequences);
 
+  /// Goes on with another prompt. What has been run stays as far as both agree, the last row of a whole prompt
+  /// excepted.
+  void replace_prompt(TextSequence& sequence, Prompt prompt) const;
+
   /// One pass for the tokens drawn by `decoding` (one each) and the next rows of a prompt, at most `prefill_tokens`, if
-  /// there is one.
-  void run(std::span<TextSequence* const> decoding, TextSequence* prefilling, int64_t prefill_tokens);
+  /// there is one. Returns how many rows of the prompt it ran.
+  int64_t run(std::span<TextSequence* const> decoding, TextSequence* prefilling, int64_t prefill_tokens);
 
  private:
   void add_prompt_rows(TextSequence& sequence, int64_t count);
@@ -53,6 +56,7 @@ class TextStage {
   void take_prompt_rows(TextSequence& sequence, int64_t rows);
   void look_up(TextSequence& sequence) const;
   void keep_pages(TextSequence& sequence) const;
+  int64_t media_rows(const Prompt& prompt, int64_t begin, int64_t end) const;
 
   const model::Model& model_;
   PrefixCache* cache_;

@@ -72,11 +72,11 @@ ContentHash content_hash(const assistant::Image& image) {
   return finish(sip, std::as_bytes(std::span(image.rgb)));
 }
 
-ContentHash content_hash(const assistant::Sound& sound, std::initializer_list<uint64_t> also) {
+ContentHash content_hash(std::span<const float> numbers, std::initializer_list<uint64_t> also) {
   Sip sip = keyed();
   sip.word(2 + also.size());
   for (const uint64_t word : also) sip.word(word);
-  return finish(sip, std::as_bytes(std::span(sound.samples)));
+  return finish(sip, std::as_bytes(numbers));
 }
 
 }  // namespace calliope::engine

@@ -17,8 +17,8 @@ struct ContentHash {
 };
 ContentHash content_hash(std::span<const std::byte> bytes);
 ContentHash content_hash(const assistant::Image& image);
-/// `also`: what else the features of a sound depend on.
-ContentHash content_hash(const assistant::Sound& sound, std::initializer_list<uint64_t> also = {});
+/// `also`: what it depends on beside the numbers.
+ContentHash content_hash(std::span<const float> numbers, std::initializer_list<uint64_t> also);
 
 /// What one row of a sequence is: a token, or a row of a medium. Two sequences whose marks agree up to a row have the same
 /// keys and values up to it.

@@ -91,7 +91,6 @@ struct AudioEncoder::Parts {
 
   void convolve(ConstRows mel, int64_t padded_frames, Rows out) const;
   void layer(const Layer& w, Rows x) const;
-  void encode_block(ConstRows mel, int64_t padded_frames, Rows out) const;
 };
 
 // One chunk [frames, mels] -> [tokens, downsample_hidden_size * mels / 8], padded with zeros to padded_frames first.
@@ -136,28 +135,29 @@ void AudioEncoder::Parts::layer(const Layer& w, Rows x) const {
   kernels::add(h, x);
 }
 
-// All that attention sees at once: at most n_window_infer frames -> [tokens, output_dim].
-void AudioEncoder::Parts::encode_block(ConstRows mel, int64_t padded_frames, Rows out) const {
-  const int64_t chunk = 2 * config.n_window, tokens = audio_tokens(mel.rows, config);
-  Tensor features({tokens, conv_out.in()}), hidden({tokens, config.d_model});
-  const Rows x = hidden.rows();
-  for (int64_t frame = 0, token = 0; frame < mel.rows; frame += chunk) {
-    const int64_t frames = std::min(chunk, mel.rows - frame), count = chunk_tokens(frames);
-    convolve(mel.slice(frame, frames), padded_frames, features.rows().slice(token, count));
-    token += count;
-  }
-  kernels::linear(features.rows(), conv_out, x);  // [T, D]
-  for (int64_t token = 0; token < tokens; token += positions.shape()[0]) {
-    const int64_t count = std::min(positions.shape()[0], tokens - token);
-    kernels::add(positions.rows().slice(0, count), x.slice(token, count));
-  }
-  for (const Layer& w : layers) layer(w, x);
+Tensor AudioEncoder::embed_chunk(ConstRows mel, int64_t padded_frames) const {
+  const Parts& p = *parts_;
+  CHECK(mel.rows > 0 && mel.rows <= padded_frames && padded_frames <= chunk_frames());
+  Tensor features({chunk_tokens(mel.rows), p.conv_out.in()}), out({features.shape()[0], p.config.d_model});
+  p.convolve(mel, padded_frames, features.rows());
+  kernels::linear(features.rows(), p.conv_out, out.rows());  // [T, D]
+  kernels::add(p.positions.rows().slice(0, out.shape()[0]), out.rows());
+  return out;
+}
 
-  kernels::layer_norm(x, ln_post_weight, ln_post_bias, kLayerNormEps, x);
-  Tensor projected({tokens, config.d_model});
-  kernels::linear(x, proj1, projected.rows());
-  activation(projected.rows());
-  kernels::linear(projected.rows(), proj2, out);
+Steps<Tensor> AudioEncoder::encode_block(Tensor embedded) const {
+  const Parts& p = *parts_;
+  const Rows x = embedded.rows();
+  for (const Layer& w : p.layers) {
+    p.layer(w, x);
+    co_yield Pause{};
+  }
+  kernels::layer_norm(x, p.ln_post_weight, p.ln_post_bias, kLayerNormEps, x);
+  Tensor projected({x.rows, p.config.d_model}), out({x.rows, p.config.output_dim});
+  kernels::linear(x, p.proj1, projected.rows());
+  p.activation(projected.rows());
+  kernels::linear(projected.rows(), p.proj2, out.rows());
+  co_return out;
 }
 
 Result<AudioEncoder> AudioEncoder::load(const Weights& weights, const AudioConfig& c) {
@@ -223,15 +223,24 @@ Result<AudioEncoder> AudioEncoder::load(const Weights& weights, const AudioConfi
 
 const AudioConfig& AudioEncoder::config() const { return parts_->config; }
 
+int64_t AudioEncoder::chunk_frames() const { return 2 * parts_->config.n_window; }
+
+int64_t AudioEncoder::block_chunks() const { return parts_->config.n_window_infer / chunk_frames(); }
+
+Result<void> AudioEncoder::check() const {
+  if (parts_) return {};
+  return fail(ErrorCode::unsupported, "this model reads text only: it has no audio encoder", "messages");
+}
+
 Result<Tensor> AudioEncoder::encode(ConstRows mel) const {
   TRY(auto features, encode(std::span(&mel, 1)));
   return std::move(features.front());
 }
 
 Result<std::vector<Tensor>> AudioEncoder::encode(std::span<const ConstRows> clips) const {
-  if (!parts_) return fail(ErrorCode::unsupported, "this model reads text only: it has no audio encoder", "messages");
+  TRY_VOID(check());
   const AudioConfig& c = parts_->config;
-  const int64_t chunk = 2 * c.n_window, block = c.n_window_infer / chunk * chunk;
+  const int64_t chunk = chunk_frames(), block = block_chunks() * chunk;
   int64_t longest_chunk = 0;
   for (const ConstRows& mel : clips) {
     if (mel.rows == 0) return fail(ErrorCode::invalid_argument, "a sound without any frame", "input_features");
@@ -245,17 +254,27 @@ Result<std::vector<Tensor>> AudioEncoder::encode(std::span<const ConstRows> clip
   }
   std::vector<Tensor> encoded;
   for (const ConstRows& mel : clips) {
-    Tensor out({audio_tokens(mel.rows, c), c.output_dim});
+    std::vector<Tensor> parts;
     // Attention never looks beyond its block, so blocks are independent from end to end.
-    for (int64_t frame = 0, token = 0; frame < mel.rows; frame += block) {
-      const ConstRows part = mel.slice(frame, std::min(block, mel.rows - frame));
-      const int64_t tokens = audio_tokens(part.rows, c);
-      parts_->encode_block(part, longest_chunk, out.rows().slice(token, tokens));
-      token += tokens;
+    for (int64_t begin = 0; begin < mel.rows; begin += block) {
+      std::vector<Tensor> chunks;
+      for (int64_t frame = begin; frame < std::min(begin + block, mel.rows); frame += chunk) {
+        chunks.push_back(embed_chunk(mel.slice(frame, std::min(chunk, mel.rows - frame)), longest_chunk));
+      }
+      parts.push_back(encode_block(joined_rows(chunks)).run());
     }
-    encoded.push_back(std::move(out));
+    encoded.push_back(joined_rows(parts));
   }
   return encoded;
+}
+
+Tensor joined_rows(std::span<const Tensor> parts) {
+  int64_t rows = 0;
+  for (const Tensor& part : parts) rows += part.shape()[0];
+  Tensor all({rows, parts.empty() ? 0 : parts.front().shape()[1]});
+  float* to = all.data();
+  for (const Tensor& part : parts) to = std::copy_n(part.data(), part.elements(), to);
+  return all;
 }
 
 }  // namespace calliope::model

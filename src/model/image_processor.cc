@@ -90,15 +90,25 @@ Result<ImageGrid> ImageProcessor::grid(int64_t width, int64_t height) const {
 }
 
 Result<ImagePatches> ImageProcessor::process(std::span<const uint8_t> rgb, int64_t width, int64_t height) const {
-  TRY(const ImageGrid grid, this->grid(width, height));
+  return process_steps(rgb, width, height).run();
+}
+
+Steps<Result<ImagePatches>> ImageProcessor::process_steps(std::span<const uint8_t> rgb, int64_t width,
+                                                          int64_t height) const {
+  auto sized = this->grid(width, height);
+  if (!sized) co_return std::unexpected(std::move(sized).error());
+  const ImageGrid grid = *sized;
   if (static_cast<int64_t>(rgb.size()) != width * height * 3) {
-    return fail(ErrorCode::invalid_argument, "a picture's bytes do not fit its size");
+    co_return fail(ErrorCode::invalid_argument, "a picture's bytes do not fit its size");
   }
   const int64_t patch = config_.patch_size, merge = config_.merge_size;
   const int64_t out_width = grid.w * patch, out_height = grid.h * patch;
   std::vector<uint8_t> resized;
   if (out_width != width || out_height != height) {
-    resized = resample_rgb({.rgb = rgb, .width = width, .height = height}, out_width, out_height, config_.resample);
+    auto steps =
+        resample_rgb_steps({.rgb = rgb, .width = width, .height = height}, out_width, out_height, config_.resample);
+    while (steps.step()) co_yield Pause{};
+    resized = steps.take();
     rgb = resized;
   }
   // A channel has only 256 values: rescale (in double, rounded to float) and normalise each once.
@@ -133,7 +143,7 @@ Result<ImagePatches> ImageProcessor::process(std::span<const uint8_t> rgb, int64
       }
     }
   }
-  return patches;
+  co_return patches;
 }
 
 }  // namespace calliope::model

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/steps.h"
 #include "tensor/tensor.h"
 
 namespace calliope::model {
@@ -62,6 +63,8 @@ class ImageProcessor {
 
   /// rgb holds height * width * 3 bytes, row by row.
   Result<ImagePatches> process(std::span<const uint8_t> rgb, int64_t width, int64_t height) const;
+  /// The same in steps of some ten milliseconds. `rgb` must outlive it.
+  Steps<Result<ImagePatches>> process_steps(std::span<const uint8_t> rgb, int64_t width, int64_t height) const;
 
  private:
   ImageProcessorConfig config_;

@@ -82,13 +82,15 @@ Taps taps_for(int64_t in, int64_t out, Resample filter) {
   return taps;
 }
 
+constexpr int64_t kStepBytes = int64_t{3} << 20;  // of the input that one step reads: some 10 ms
+
 uint8_t to_byte(int32_t fixed) { return static_cast<uint8_t>(std::clamp(fixed >> kPrecisionBits, 0, 255)); }
 
-// [height, in width] -> [height, out width]
-std::vector<uint8_t> horizontal(const RgbImage& image, int64_t width, const Taps& taps) {
-  std::vector<uint8_t> out(static_cast<size_t>(image.height * width * 3));
-  parallel_for(image.height, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t y = begin; y < end; ++y) {
+// Rows [first, last) of [height, in width] -> [height, out width].
+void horizontal(const RgbImage& image, int64_t width, const Taps& taps, int64_t first, int64_t last,
+                std::vector<uint8_t>& out) {
+  parallel_for(last - first, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t y = first + begin; y < first + end; ++y) {
       const uint8_t* row = image.rgb.data() + y * image.width * 3;
       uint8_t* to = out.data() + y * width * 3;
       for (int64_t x = 0; x < width; ++x) {
@@ -102,16 +104,14 @@ std::vector<uint8_t> horizontal(const RgbImage& image, int64_t width, const Taps
       }
     }
   });
-  return out;
 }
 
-// [in height, width] -> [out height, width]
-std::vector<uint8_t> vertical(const RgbImage& image, int64_t height, const Taps& taps) {
+// Rows [first, last) of [in height, width] -> [out height, width].
+void vertical(const RgbImage& image, const Taps& taps, int64_t first, int64_t last, std::vector<uint8_t>& out) {
   const int64_t bytes = image.width * 3;
-  std::vector<uint8_t> out(static_cast<size_t>(height * bytes));
-  parallel_for(height, 16, [&](int64_t begin, int64_t end) {
+  parallel_for(last - first, 16, [&](int64_t begin, int64_t end) {
     std::vector<int32_t> sums(static_cast<size_t>(bytes));
-    for (int64_t y = begin; y < end; ++y) {
+    for (int64_t y = first + begin; y < first + end; ++y) {
       std::ranges::fill(sums, 1 << (kPrecisionBits - 1));
       for (int64_t k = 0; k < taps.count[size_t(y)]; ++k) {
         const uint8_t* from = image.rgb.data() + (taps.first[size_t(y)] + k) * bytes;
@@ -121,7 +121,6 @@ std::vector<uint8_t> vertical(const RgbImage& image, int64_t height, const Taps&
       for (int64_t i = 0; i < bytes; ++i) out[size_t(y * bytes + i)] = to_byte(sums[size_t(i)]);
     }
   });
-  return out;
 }
 
 std::vector<uint8_t> nearest(const RgbImage& image, int64_t width, int64_t height) {
@@ -141,25 +140,39 @@ std::vector<uint8_t> nearest(const RgbImage& image, int64_t width, int64_t heigh
 }  // namespace
 
 std::vector<uint8_t> resample_rgb(const RgbImage& image, int64_t width, int64_t height, Resample filter) {
+  return resample_rgb_steps(image, width, height, filter).run();
+}
+
+Steps<std::vector<uint8_t>> resample_rgb_steps(RgbImage image, int64_t width, int64_t height, Resample filter) {
   CHECK(width > 0 && height > 0 && image.width > 0 && image.height > 0);
   CHECK(static_cast<int64_t>(image.rgb.size()) == image.width * image.height * 3);
-  if (filter == Resample::nearest) return nearest(image, width, height);
+  if (filter == Resample::nearest) co_return nearest(image, width, height);
   const bool across_needed = width != image.width, down_needed = height != image.height;
-  if (!across_needed && !down_needed) return {image.rgb.begin(), image.rgb.end()};
-  const auto across = [&](const RgbImage& from) {
-    return horizontal(from, width, taps_for(from.width, width, filter));
-  };
-  const auto down = [&](const RgbImage& from) { return vertical(from, height, taps_for(from.height, height, filter)); };
-  if (!across_needed) return down(image);
-  if (!down_needed) return across(image);
+  std::vector<uint8_t> now(across_needed || down_needed ? 0 : image.rgb.size()), next;
+  if (!across_needed && !down_needed) std::ranges::copy(image.rgb, now.begin());
   // Pillow 13 takes the vertical pass first where that saves work; rounding in between makes the order visible.
   const int64_t rows_saved = image.height - height, columns_saved = image.width - width;
-  if (rows_saved > 0 && rows_saved > 2 * columns_saved) {
-    const auto between = down(image);
-    return across({between, image.width, height});
+  const bool down_first = down_needed && (!across_needed || (rows_saved > 0 && rows_saved > 2 * columns_saved));
+  const bool order[] = {down_first, !down_first};
+  for (const bool down : order) {
+    if (!(down ? down_needed : across_needed)) continue;
+    const int64_t to_width = down ? image.width : width, to_height = down ? height : image.height;
+    const Taps taps = down ? taps_for(image.height, height, filter) : taps_for(image.width, width, filter);
+    next.resize(static_cast<size_t>(to_width * to_height * 3));
+    const int64_t row_bytes = image.width * 3 * (down ? std::max<int64_t>(1, image.height / height) : 1);
+    const int64_t rows = std::max<int64_t>(1, kStepBytes / row_bytes);
+    for (int64_t first = 0; first < to_height; first += rows) {
+      const int64_t last = std::min(first + rows, to_height);
+      if (down)
+        vertical(image, taps, first, last, next);
+      else
+        horizontal(image, width, taps, first, last, next);
+      co_yield Pause{};
+    }
+    now.swap(next);
+    image = {now, to_width, to_height};
   }
-  const auto between = across(image);
-  return down({between, width, image.height});
+  co_return now;
 }
 
 }  // namespace calliope::model

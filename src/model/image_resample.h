@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "base/steps.h"
 #include "model/image_processor.h"
 
 namespace calliope::model {
@@ -18,5 +19,8 @@ struct RgbImage {
 /// Resizes as PIL.Image.resize of Pillow 13 does, bit for bit: a horizontal and a vertical pass with antialiasing, each
 /// in fixed point of 22 bits with rounding to bytes in between (libImaging/Resample.c). Sizes must be positive.
 std::vector<uint8_t> resample_rgb(const RgbImage& image, int64_t width, int64_t height, Resample filter);
+
+/// The same in steps of some ten milliseconds.
+Steps<std::vector<uint8_t>> resample_rgb_steps(RgbImage image, int64_t width, int64_t height, Resample filter);
 
 }  // namespace calliope::model

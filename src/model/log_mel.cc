@@ -97,38 +97,6 @@ struct LogMel::Parts {
       out[m] = std::log10(std::max(energy, kFloor));
     }
   }
-
-  // Features of one clip padded to `length` samples, without the frames that hold padding alone.
-  Result<tensor::Tensor> compute(std::span<const float> samples, int64_t length) const {
-    const auto count = static_cast<int64_t>(samples.size());
-    if (length <= config.n_fft / 2) {
-      return fail(ErrorCode::invalid_argument, "audio too short: " + std::to_string(count) + " samples, at least " +
-                                                   std::to_string(config.n_fft / 2 + 1) + " are needed");
-    }
-    if (!std::ranges::all_of(samples, [](float s) { return std::isfinite(s); })) {
-      return fail(ErrorCode::invalid_argument, "audio holds samples that are not finite");
-    }
-    const PaddedClip clip{samples, length, config.padding_value};
-    const int64_t all = length / config.hop_samples;
-    const int64_t valid = std::min(all, (count + config.hop_samples - 1) / config.hop_samples);
-    if (valid == 0) return fail(ErrorCode::invalid_argument, "audio too short: less than one frame");
-    // The clamp looks at padding frames as well; only those that reach back into the sound can matter.
-    const int64_t heard =
-        config.padding_value != 0 ? all : std::min(all, valid + config.n_fft / config.hop_samples + 1);
-    tensor::Tensor mel({heard, config.mels});
-    parallel_for(heard, 64, [&](int64_t begin, int64_t end) {
-      const kiss_fftr_cfg fft = kiss_fftr_alloc(static_cast<int>(config.n_fft), 0, nullptr, nullptr);
-      CHECK(fft);
-      std::vector<float> time(static_cast<size_t>(config.n_fft));
-      std::vector<kiss_fft_cpx> spectrum(static_cast<size_t>(config.n_fft / 2 + 1));
-      for (int64_t t = begin; t < end; ++t) frame(clip, t, fft, time, spectrum, mel.rows().row(t));
-      kiss_fftr_free(fft);
-    });
-    const float quietest = std::ranges::max(mel.span()) - 8.0f;
-    mel.resize({valid, config.mels});
-    for (float& value : mel.span()) value = (std::max(value, quietest) + 4.0f) / 4.0f;
-    return mel;
-  }
 };
 
 LogMel::LogMel(const LogMelConfig& config) {
@@ -144,8 +112,55 @@ const LogMelConfig& LogMel::config() const { return parts_->config; }
 
 int64_t LogMel::min_samples() const { return std::max(parts_->config.n_fft / 2 + 1, parts_->config.hop_samples); }
 
+Result<LogMel::Extent> LogMel::extent(int64_t samples, int64_t padded_samples) const {
+  const LogMelConfig& config = parts_->config;
+  if (padded_samples <= config.n_fft / 2) {
+    return fail(ErrorCode::invalid_argument, "audio too short: " + std::to_string(samples) + " samples, at least " +
+                                                 std::to_string(config.n_fft / 2 + 1) + " are needed");
+  }
+  const int64_t all = padded_samples / config.hop_samples;
+  const int64_t valid = std::min(all, (samples + config.hop_samples - 1) / config.hop_samples);
+  if (valid == 0) return fail(ErrorCode::invalid_argument, "audio too short: less than one frame");
+  // The clamp looks at padding frames as well; only those that reach back into the sound can matter.
+  return Extent{valid, config.padding_value != 0 ? all : std::min(all, valid + config.n_fft / config.hop_samples + 1)};
+}
+
+Result<void> LogMel::check_finite(std::span<const float> samples) {
+  if (std::ranges::all_of(samples, [](float s) { return std::isfinite(s); })) return {};
+  return fail(ErrorCode::invalid_argument, "audio holds samples that are not finite");
+}
+
+void LogMel::energies(std::span<const float> samples, int64_t padded_samples, int64_t first, tensor::Rows out) const {
+  const Parts& parts = *parts_;
+  const PaddedClip clip{samples, padded_samples, parts.config.padding_value};
+  parallel_for(out.rows, 64, [&](int64_t begin, int64_t end) {
+    const kiss_fftr_cfg fft = kiss_fftr_alloc(static_cast<int>(parts.config.n_fft), 0, nullptr, nullptr);
+    CHECK(fft);
+    std::vector<float> time(static_cast<size_t>(parts.config.n_fft));
+    std::vector<kiss_fft_cpx> spectrum(static_cast<size_t>(parts.config.n_fft / 2 + 1));
+    for (int64_t t = begin; t < end; ++t) parts.frame(clip, first + t, fft, time, spectrum, out.row(t));
+    kiss_fftr_free(fft);
+  });
+}
+
+void LogMel::scale(std::span<float> energies, float loudest) {
+  const float quietest = loudest - 8.0f;
+  for (float& value : energies) value = (std::max(value, quietest) + 4.0f) / 4.0f;
+}
+
 Result<tensor::Tensor> LogMel::compute(std::span<const float> samples) const {
-  return parts_->compute(samples, static_cast<int64_t>(samples.size()));
+  return compute(samples, static_cast<int64_t>(samples.size()));
+}
+
+Result<tensor::Tensor> LogMel::compute(std::span<const float> samples, int64_t padded_samples) const {
+  TRY(const Extent extent, this->extent(static_cast<int64_t>(samples.size()), padded_samples));
+  TRY_VOID(check_finite(samples));
+  tensor::Tensor mel({extent.heard, config().mels});
+  energies(samples, padded_samples, 0, mel.rows());
+  const float loudest = std::ranges::max(mel.span());
+  mel.resize({extent.frames, config().mels});
+  scale(mel.span(), loudest);
+  return mel;
 }
 
 Result<std::vector<tensor::Tensor>> LogMel::compute(std::span<const std::span<const float>> clips) const {
@@ -153,7 +168,7 @@ Result<std::vector<tensor::Tensor>> LogMel::compute(std::span<const std::span<co
   for (const auto& clip : clips) longest = std::max(longest, static_cast<int64_t>(clip.size()));
   std::vector<tensor::Tensor> features;
   for (const auto& clip : clips) {
-    TRY(auto mel, parts_->compute(clip, longest));
+    TRY(auto mel, compute(clip, longest));
     features.push_back(std::move(mel));
   }
   return features;

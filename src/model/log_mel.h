@@ -42,7 +42,23 @@ class LogMel {
   /// hop_samples) frames. One clip alone gives what compute() gives.
   Result<std::vector<tensor::Tensor>> compute(std::span<const std::span<const float>> clips) const;
 
+  // The parts of compute(), for a sound that comes piece by piece (model/log_mel_stream.h).
+
+  /// Frames of a clip of `samples` samples that is padded to `padded_samples`, and how many frames, padding included,
+  /// its loudest is sought in.
+  struct Extent {
+    int64_t frames = 0, heard = 0;
+  };
+  Result<Extent> extent(int64_t samples, int64_t padded_samples) const;
+  static Result<void> check_finite(std::span<const float> samples);
+  /// log10 of the mel energies of out.rows frames from `first` on, [frames, mels]. Frame t looks at n_fft / 2 samples
+  /// on each side of t hop_samples.
+  void energies(std::span<const float> samples, int64_t padded_samples, int64_t first, tensor::Rows out) const;
+  /// Turns energies into features: `loudest` is the largest of the whole clip.
+  static void scale(std::span<float> energies, float loudest);
+
  private:
+  Result<tensor::Tensor> compute(std::span<const float> samples, int64_t padded_samples) const;
   struct Parts;
   std::shared_ptr<const Parts> parts_;
 };

@@ -102,14 +102,12 @@ Tensor VisionEncoder::Parts::merge(const Merger& w, ConstRows x) const {
   return out;
 }
 
-Result<VisionFeatures> VisionEncoder::encode(ConstRows pixel_values, const ImageGrid& grid) const {
+Result<void> VisionEncoder::check(ConstRows pixel_values, const ImageGrid& grid) const {
   if (!parts_) return fail(ErrorCode::unsupported, "this model reads text only: it has no vision encoder", "messages");
   const Parts& p = *parts_;
-  const VisionConfig& c = p.config;
-  const int64_t d = c.hidden_size, heads = c.num_heads, head_dim = d / heads;
   constexpr int64_t kLargestSide = 1 << 16;
   if (grid.t <= 0 || grid.h <= 0 || grid.w <= 0 || std::max({grid.t, grid.h, grid.w}) > kLargestSide ||
-      grid.h % c.spatial_merge_size != 0 || grid.w % c.spatial_merge_size != 0) {
+      grid.h % p.config.spatial_merge_size != 0 || grid.w % p.config.spatial_merge_size != 0) {
     return fail(ErrorCode::invalid_argument, "a picture's grid must be positive and a multiple of the merge size",
                 "image_grid_thw");
   }
@@ -120,6 +118,18 @@ Result<VisionFeatures> VisionEncoder::encode(ConstRows pixel_values, const Image
                     std::to_string(pixel_values.cols) + "]",
                 "pixel_values");
   }
+  return {};
+}
+
+Result<VisionFeatures> VisionEncoder::encode(ConstRows pixel_values, const ImageGrid& grid) const {
+  return encode_steps(pixel_values, grid).run();
+}
+
+Steps<Result<VisionFeatures>> VisionEncoder::encode_steps(ConstRows pixel_values, ImageGrid grid) const {
+  if (auto fits = check(pixel_values, grid); !fits) co_return std::unexpected(std::move(fits).error());
+  const Parts& p = *parts_;
+  const VisionConfig& c = p.config;
+  const int64_t d = c.hidden_size, heads = c.num_heads, head_dim = d / heads;
   const int64_t patches = grid.patches(), frame = grid.h * grid.w;
   const kernels::PatchOrder order{.height = grid.h, .width = grid.w, .merge = c.spatial_merge_size};
   const kernels::AttentionShape shape{
@@ -142,22 +152,26 @@ Result<VisionFeatures> VisionEncoder::encode(ConstRows pixel_values, const Image
     kernels::linear(h, w.qkv, qkv.rows());  // [P, 3 D]
     kernels::rope(q, head_dim, cosine.rows(), sine.rows());
     kernels::rope(k, head_dim, cosine.rows(), sine.rows());
+    co_yield Pause{};
     kernels::attention(q, k, v, shape, same_frame, a);
+    co_yield Pause{};
     kernels::linear(a, w.proj, h);
     kernels::add(h, x);
 
     kernels::layer_norm(x, w.norm2_weight, w.norm2_bias, kLayerNormEps, h);
     kernels::linear(h, w.linear_fc1, f.rows());
     p.activation(f.rows());
+    co_yield Pause{};
     kernels::linear(f.rows(), w.linear_fc2, h);
     kernels::add(h, x);
 
     const auto& deep = c.deepstack_visual_indexes;
     const auto found = std::ranges::find(deep, static_cast<int64_t>(layer));
     if (found != deep.end()) out.deepstack.push_back(p.merge(p.deepstack_mergers[size_t(found - deep.begin())], x));
+    co_yield Pause{};
   }
   out.features = p.merge(p.merger, x);
-  return out;
+  co_return out;
 }
 
 Result<VisionEncoder> VisionEncoder::load(const Weights& weights, const VisionConfig& c) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/steps.h"
 #include "model/config.h"
 #include "model/image_processor.h"
 #include "model/weights.h"
@@ -28,9 +29,13 @@ class VisionEncoder {
   /// gives them. invalid_argument when the shape contradicts the grid or the grid is no multiple of the merge size.
   Result<VisionFeatures> encode(tensor::ConstRows pixel_values, const ImageGrid& grid) const;
 
+  /// The same, pausing a few times in every layer. `pixel_values` must outlive it.
+  Steps<Result<VisionFeatures>> encode_steps(tensor::ConstRows pixel_values, ImageGrid grid) const;
+
   const VisionConfig& config() const;
 
  private:
+  Result<void> check(tensor::ConstRows pixel_values, const ImageGrid& grid) const;
   struct Parts;
   std::shared_ptr<const Parts> parts_;
 };

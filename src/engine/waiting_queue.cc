@@ -1,0 +1,55 @@
+#include "engine/waiting_queue.h"
+
+#include <algorithm>
+#include <iterator>
+#include <tuple>
+#include <utility>
+
+namespace calliope::engine {
+
+bool WaitingQueue::has_room_for(const std::string& user) const {
+  if (waiting_.size() >= most_) return false;
+  if (user.empty()) return true;
+  const auto his = std::ranges::count(waiting_, user, [](const Waiting& waiting) { return waiting.request.user; });
+  return static_cast<size_t>(his) < std::max<size_t>(1, most_ / 2);
+}
+
+std::optional<WaitingQueue::Waiting> WaitingQueue::pop(size_t open, size_t places, const std::function<int(const std::string&)>& open_of) {
+  if (open >= places) return std::nullopt;
+  const bool live_only = open >= places - places / 8;
+  const auto most_of_a_user = static_cast<int>(std::max<size_t>(1, places - places / 4));
+  auto best = waiting_.end();
+  std::tuple<int, bool> best_rank;
+  for (auto waiting = waiting_.begin(); waiting != waiting_.end(); ++waiting) {
+    const assistant::Request& request = waiting->request;
+    const int his = open_of(request.user);
+    if (live_only && !request.live) continue;
+    if (!request.user.empty() && his >= most_of_a_user) continue;
+    const std::tuple rank(his, !request.live);
+    if (best != waiting_.end() && rank >= best_rank) continue;
+    best = waiting;
+    best_rank = rank;
+  }
+  if (best == waiting_.end()) return std::nullopt;
+  Waiting next = std::move(*best);
+  waiting_.erase(best);
+  return next;
+}
+
+std::vector<WaitingQueue::Waiting> WaitingQueue::take_stopped() {
+  std::vector<Waiting> stopped;
+  std::erase_if(waiting_, [&](Waiting& waiting) {
+    if (!waiting.stop.stop_requested()) return false;
+    stopped.push_back(std::move(waiting));
+    return true;
+  });
+  return stopped;
+}
+
+std::vector<WaitingQueue::Waiting> WaitingQueue::take_all() {
+  std::vector<Waiting> all(std::make_move_iterator(waiting_.begin()), std::make_move_iterator(waiting_.end()));
+  waiting_.clear();
+  return all;
+}
+
+}  // namespace calliope::engine

@@ -1,0 +1,98 @@
+#include "engine/waiting_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace calliope::engine {
+namespace {
+
+class WaitingQueueTest : public testing::Test {
+ protected:
+  void push(const std::string& user, const std::string& id, bool live = false, std::stop_token stop = {}) {
+    assistant::Request request{.id = id, .user = user, .live = live};
+    queue_.push({.request = std::move(request), .stop = std::move(stop)});
+  }
+  // Lets in as many as there are places for; their ids.
+  std::string let_in(size_t places) {
+    std::string ids;
+    while (auto next = queue_.pop(open_, places, [this](const std::string& user) { return users_[user]; })) {
+      ids += next->request.id;
+      ++open_;
+      ++users_[next->request.user];
+    }
+    return ids;
+  }
+  void leave(const std::string& user) {
+    --open_;
+    --users_[user];
+  }
+
+  WaitingQueue queue_{20};
+  std::map<std::string, int> users_;
+  size_t open_ = 0;
+};
+
+TEST_F(WaitingQueueTest, GoesRoundBetweenUsers) {
+  for (int i = 0; i < 4; ++i) push("a", "a");
+  push("b", "b");
+  push("c", "c");
+  push("b", "B");
+  EXPECT_EQ(let_in(6), "abcaBa");
+  EXPECT_EQ(queue_.size(), 1u);
+}
+
+TEST_F(WaitingQueueTest, ManyOfOneUserDoNotKeepAnotherWaiting) {
+  for (int i = 0; i < 9; ++i) push("a", "a");
+  EXPECT_EQ(let_in(8), "aaaaaa") << "more than three quarters";
+  push("b", "b");
+  EXPECT_EQ(let_in(8), "b");
+  leave("a");
+  push("b", "B");
+  EXPECT_EQ(let_in(8), "B") << "the last place is for those that are listened to";
+}
+
+TEST_F(WaitingQueueTest, NobodyKnownMayTakeAllButTheLastEighthWhichIsForVoice) {
+  for (int i = 0; i < 9; ++i) push("", "t");
+  push("", "L", true);
+  EXPECT_EQ(let_in(8), "Ltttttt");
+  push("", "M", true);
+  push("", "N", true);
+  EXPECT_EQ(let_in(8), "M");
+  leave("");
+  leave("");
+  EXPECT_EQ(let_in(8), "N");
+}
+
+TEST_F(WaitingQueueTest, IsBoundedAndOneUserMayFillHalf) {
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(queue_.has_room_for("a"));
+    push("a", "a");
+  }
+  EXPECT_FALSE(queue_.has_room_for("a"));
+  EXPECT_TRUE(queue_.has_room_for("b"));
+  for (int i = 0; i < 10; ++i) push("", "t");
+  EXPECT_FALSE(queue_.has_room_for("b"));
+  EXPECT_FALSE(queue_.has_room_for(""));
+}
+
+TEST_F(WaitingQueueTest, GivesUpThoseThatWereStopped) {
+  std::stop_source stop;
+  push("a", "1");
+  push("a", "2", false, stop.get_token());
+  push("a", "3");
+  EXPECT_TRUE(queue_.take_stopped().empty());
+  stop.request_stop();
+  const auto stopped = queue_.take_stopped();
+  ASSERT_EQ(stopped.size(), 1u);
+  EXPECT_EQ(stopped[0].request.id, "2");
+  EXPECT_EQ(let_in(8), "13");
+}
+
+TEST_F(WaitingQueueTest, OfOnePlaceThereIsOneForEverybody) {
+  push("a", "a");
+  EXPECT_EQ(let_in(1), "a");
+}
+
+}  // namespace
+}  // namespace calliope::engine
