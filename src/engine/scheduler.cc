@@ -21,7 +21,7 @@ constexpr double kTightS = 0.15, kPlentyS = 1.0, kAmpleS = 1.5;
 // When the machine is too slow for all who listen, every so many rounds everybody gets a turn all the same.
 constexpr int kMostTightRounds = 4;
 // What one part of a round, which nothing interrupts, may take: a stop shall be seen within 50 ms.
-constexpr double kPieceS = 0.02, kPieceBesideSpeechS = 0.008;
+constexpr double kPieceS = 0.02, kPieceBesideSpeechS = 0.008, kMostPieceBesideSpeechS = 0.1;
 constexpr int kMostEncoderSteps = 64;
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
@@ -249,11 +249,11 @@ void Scheduler::text_round() {
   if (prefilling->prompt_run()) prefilling->end_prompt();
 }
 
-// As many rows as take no longer than a piece may.
+// Fewer rows use the weights less well. So it is as many as pay, but beside speech no more than its listeners have time for.
 int64_t Scheduler::prefill_rows(bool others) const {
   const int64_t most = others ? kPrefillRowsBesideOthers : kPrefillRows;
-  if (row_s_ == 0) return most;
-  const double piece = slack_s_ == kNever ? kPieceS : kPieceBesideSpeechS;
+  if (row_s_ == 0 || slack_s_ == kNever) return most;
+  const double piece = std::clamp(slack_s_ / 4, kPieceBesideSpeechS, kMostPieceBesideSpeechS);
   return std::clamp(static_cast<int64_t>(piece / row_s_), kFewestPrefillRows, most);
 }
 
