@@ -24,8 +24,8 @@ Result<Body> append(const JsonReader& root, const ClientEventContext& context) {
   TRY(const std::string_view audio, field.string());
   auto bytes = media::decode_base64(audio);
   if (!bytes) {
-    return fail(ErrorCode::invalid_argument, fmt::format("Invalid value for '{}': {}", field.path(), bytes.error().message),
-                field.path());
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("Invalid value for '{}': {}", field.path(), bytes.error().message), field.path());
   }
   if (bytes->size() % media::wire_sample_bytes(context.session.input_format) != 0) {
     return std::unexpected(field.value_error("16-bit samples need an even number of bytes."));
@@ -56,7 +56,8 @@ Result<Metadata> parse_metadata(const JsonReader& field) {
   if (field.missing()) return result;
   TRY_VOID(field.object());
   const auto names = field.keys();
-  if (names.size() > kMostMetadata) return std::unexpected(field.value_error(fmt::format("at most {} entries.", kMostMetadata)));
+  if (names.size() > kMostMetadata)
+    return std::unexpected(field.value_error(fmt::format("at most {} entries.", kMostMetadata)));
   for (const std::string& name : names) {
     const JsonReader entry = field.member(name);
     TRY(const std::string_view value, entry.string());
@@ -127,7 +128,8 @@ Result<Body> create_response(const JsonReader& root, const ClientEventContext& c
   }
   if (const auto field = response.member("input"); !field.missing()) {
     if (!field.is_array()) return std::unexpected(field.type_error("an array"));
-    if (field.size() > kMostInputItems) return std::unexpected(field.value_error(fmt::format("at most {} items.", kMostInputItems)));
+    if (field.size() > kMostInputItems)
+      return std::unexpected(field.value_error(fmt::format("at most {} items.", kMostInputItems)));
     params.input.emplace();
     for (size_t i = 0; i < field.size(); ++i) {
       TRY(Item item, parse_item(field.element(i), context.decoder, context.session.input_format, true));

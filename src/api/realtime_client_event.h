@@ -24,8 +24,8 @@ struct BadEvent {
 };
 
 /// Reads one event of a client: session.update, input_audio_buffer.{append,commit,clear}, output_audio_buffer.clear,
-/// conversation.item.{create,delete,retrieve,truncate} and response.{create,cancel}, in GA's or the beta's shape. Fields
-/// it does not know are ignored. Errors name the field, as in session.audio.input.format.rate.
+/// conversation.item.{create,delete,retrieve,truncate} and response.{create,cancel}, in GA's or the beta's shape.
+/// Fields it does not know are ignored. Errors name the field, as in session.audio.input.format.rate.
 std::expected<ClientEvent, BadEvent> parse_client_event(std::string_view bytes, const ClientEventContext& context);
 
 /// POST /v1/realtime/client_secrets.

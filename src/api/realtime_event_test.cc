@@ -114,7 +114,8 @@ TEST_F(RealtimeEvents, ComplaintsNameTheField) {
   };
   expect_error(session(R"({"audio":{"input":{"format":{"type":"audio/pcm","rate":16000}}}})"),
                "session.audio.input.format.rate", "24000 Hz");
-  expect_error(session(R"({"audio":{"input":{"format":{"type":"audio/opus"}}}})"), "session.audio.input.format.type", "audio/pcm");
+  expect_error(session(R"({"audio":{"input":{"format":{"type":"audio/opus"}}}})"), "session.audio.input.format.type",
+               "audio/pcm");
   expect_error(session(R"({"audio":{"input":{"turn_detection":{"type":"server_vad","threshold":2}}}})"),
                "session.audio.input.turn_detection.threshold", "between 0 and 1");
   expect_error(session(R"({"model":"gpt-realtime"})"), "session.model", "nano");
@@ -125,12 +126,16 @@ TEST_F(RealtimeEvents, ComplaintsNameTheField) {
   expect_error(R"({"type":"input_audio_buffer.append","audio":"@@"})", "audio", "base64");
   expect_error(R"({"type":"input_audio_buffer.append","audio":"AAAA"})", "audio", "even number");
   expect_error(R"({"type":"input_audio_buffer.append"})", "audio", "Missing");
-  expect_error(R"({"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"text"}]}})",
-               "item.content[0].type", "input_text");
+  expect_error(
+      R"({"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"text"}]}})",
+      "item.content[0].type", "input_text");
   expect_error(R"({"type":"conversation.item.create","item":{"type":"message","role":"user","content":[
-                   {"type":"input_image","image_url":"https://x/y.png"}]}})", "item.content[0].image_url", "");
-  expect_error(R"({"type":"conversation.item.truncate","item_id":"a","content_index":0,"audio_end_ms":-1})", "audio_end_ms", "between");
-  expect_error(R"({"type":"response.create","response":{"conversation":"other"}})", "response.conversation", "'auto' or 'none'");
+                   {"type":"input_image","image_url":"https://x/y.png"}]}})",
+               "item.content[0].image_url", "");
+  expect_error(R"({"type":"conversation.item.truncate","item_id":"a","content_index":0,"audio_end_ms":-1})",
+               "audio_end_ms", "between");
+  expect_error(R"({"type":"response.create","response":{"conversation":"other"}})", "response.conversation",
+               "'auto' or 'none'");
   expect_error(R"({"type":"response.create","response":{"metadata":{"a":1}}})", "response.metadata.a", "string");
   expect_error(R"({"type":"nonsense"})", "type", "no event");
   expect_error(R"({"event_id":"e"})", "type", "Missing");
@@ -151,8 +156,10 @@ TEST_F(RealtimeEvents, AnErrorKnowsItsEvent) {
 TEST_F(RealtimeEvents, SoundsOfItemsBecome16Khz) {
   std::vector<uint8_t> bytes(2 * 2400);  // 100 ms
   for (size_t i = 0; i < bytes.size(); i += 2) bytes[i + 1] = 0x20;
-  const auto event = read<CreateItem>(R"({"type":"conversation.item.create","previous_item_id":"root","item":{"type":"message",
-      "role":"user","content":[{"type":"input_audio","audio":")" + media::encode_base64(bytes) +
+  const auto event = read<CreateItem>(
+      R"({"type":"conversation.item.create","previous_item_id":"root","item":{"type":"message",
+      "role":"user","content":[{"type":"input_audio","audio":")" +
+      media::encode_base64(bytes) +
       R"("},{"type":"input_image","image_url":"data:image/png;base64,AAAA"},{"type":"input_text","text":"hi"}]}})");
   EXPECT_EQ(event.previous_item_id, "root");
   ASSERT_EQ(event.item.content.size(), 3u);
@@ -221,7 +228,8 @@ TEST(RealtimeServerEvents, SessionsAndResponsesInBothShapes) {
   EXPECT_EQ(beta.at("max_response_output_tokens").as_string(), "inf");
 
   ResponseView view{.id = "r", .status = ResponseView::Status::cancelled, .reason = "turn_detected"};
-  view.usage = assistant::Usage{.prompt_tokens = 10, .prompt_audio_tokens = 4, .completion_tokens = 3, .completion_audio_frames = 5};
+  view.usage = assistant::Usage{
+      .prompt_tokens = 10, .prompt_audio_tokens = 4, .completion_tokens = 3, .completion_audio_frames = 5};
   const auto response = written(ResponseDone{view}).at("response");
   EXPECT_EQ(response.at("status").as_string(), "cancelled");
   EXPECT_EQ(response.at("status_details").at("reason").as_string(), "turn_detected");
@@ -234,11 +242,13 @@ TEST(ClientSecrets, RequestAndReply) {
   const Session defaults{.model = "nano"};
   EXPECT_EQ(parse_client_secret("", defaults, {}).value().seconds, 600);
   const auto request = parse_client_secret(
-      R"({"expires_after":{"anchor":"created_at","seconds":20},"session":{"type":"realtime","instructions":"Hi."}})", defaults, {});
+      R"({"expires_after":{"anchor":"created_at","seconds":20},"session":{"type":"realtime","instructions":"Hi."}})",
+      defaults, {});
   ASSERT_TRUE(request);
   EXPECT_EQ(request->seconds, 20);
   EXPECT_EQ(request->session.instructions, "Hi.");
-  EXPECT_EQ(parse_client_secret(R"({"expires_after":{"seconds":5}})", defaults, {}).error().field, "expires_after.seconds");
+  EXPECT_EQ(parse_client_secret(R"({"expires_after":{"seconds":5}})", defaults, {}).error().field,
+            "expires_after.seconds");
   const auto reply = json::parse(client_secret_json("ek_1", 7, request->session, "sess_2"));
   EXPECT_EQ(reply.at("value").as_string(), "ek_1");
   EXPECT_EQ(reply.at("expires_at").as_int64(), 7);

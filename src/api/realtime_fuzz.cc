@@ -1,5 +1,5 @@
-// Whatever bytes a client sends as a realtime event: a typed event or a clear error, never a crash; and what they set is
-// written back as JSON that is read again.
+// Whatever bytes a client sends as a realtime event: a typed event or a clear error, never a crash; and what they set
+// is written back as JSON that is read again.
 #include <cstddef>
 #include <cstdint>
 

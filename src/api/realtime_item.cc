@@ -121,7 +121,8 @@ Result<void> parse_message(const JsonReader& root, Item& item, MediaDecoder& dec
 Result<std::string> id(const JsonReader& field) {
   TRY(std::string value, text(field, kIdBytes));
   for (const unsigned char c : value) {
-    if (c < 0x21 || c > 0x7e) return std::unexpected(field.value_error("letters, digits and signs without spaces only."));
+    if (c < 0x21 || c > 0x7e)
+      return std::unexpected(field.value_error("letters, digits and signs without spaces only."));
   }
   return value;
 }
@@ -149,8 +150,9 @@ json::object content_json(const Content& content, Dialect dialect, std::optional
   result["transcript"] = content.transcribed ? json::value(content.text) : json::value();
   if (sound_format && content.sound) {
     std::vector<uint8_t> bytes;
-    media::to_wire(media::resample(content.sound->samples, assistant::Sound::kSampleRate, media::wire_rate(*sound_format)),
-                   *sound_format, bytes);
+    media::to_wire(
+        media::resample(content.sound->samples, assistant::Sound::kSampleRate, media::wire_rate(*sound_format)),
+        *sound_format, bytes);
     result["audio"] = media::encode_base64(bytes);
   }
   return result;

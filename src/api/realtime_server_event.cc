@@ -75,8 +75,7 @@ json::object response_json(const ResponseView& response, Dialect dialect) {
   for (const Item& item : response.output) output.push_back(item_json(item, dialect));
   result["output"] = std::move(output);
   result["conversation_id"] = or_null(response.conversation_id);
-  const json::value most =
-      response.max_output_tokens ? json::value(*response.max_output_tokens) : json::value("inf");
+  const json::value most = response.max_output_tokens ? json::value(*response.max_output_tokens) : json::value("inf");
   if (dialect == Dialect::beta) {
     result["modalities"] = response.speak ? json::array{"text", "audio"} : json::array{"text"};
     result["voice"] = response.voice;

@@ -56,7 +56,8 @@ Result<TurnDetection> parse_turn_detection(const JsonReader& field, const TurnDe
     TRY(const std::string_view name, type.string());
     if (name == "none") return TurnDetection{.kind = Kind::none};
     if (name != "server_vad" && name != "semantic_vad") {
-      return std::unexpected(type.value_error("expected 'server_vad' or 'semantic_vad', or null instead of the object."));
+      return std::unexpected(
+          type.value_error("expected 'server_vad' or 'semantic_vad', or null instead of the object."));
     }
     const Kind kind = name == "server_vad" ? Kind::server_vad : Kind::semantic_vad;
     if (kind != result.kind) result = {.kind = kind};
@@ -294,7 +295,8 @@ Result<std::string> parse_voice(const JsonReader& field) {
 
 Result<std::vector<assistant::Tool>> parse_tools(const JsonReader& field) {
   if (!field.is_array()) return std::unexpected(field.type_error("an array"));
-  if (field.size() > kMostTools) return std::unexpected(field.value_error(fmt::format("at most {} tools.", kMostTools)));
+  if (field.size() > kMostTools)
+    return std::unexpected(field.value_error(fmt::format("at most {} tools.", kMostTools)));
   std::vector<assistant::Tool> tools;
   for (size_t i = 0; i < field.size(); ++i) {
     const JsonReader entry = field.element(i);
@@ -364,7 +366,8 @@ Result<Session> parse_session(const JsonReader& root, Session session, std::span
     TRY(const std::string_view name, model.string());
     if (!models.empty() && std::ranges::find(models, name) == models.end()) {
       return fail(ErrorCode::not_found,
-                  fmt::format("The model '{}' does not exist; this server has: {}.", name.substr(0, 200), fmt::join(models, ", ")),
+                  fmt::format("The model '{}' does not exist; this server has: {}.", name.substr(0, 200),
+                              fmt::join(models, ", ")),
                   model.path());
     }
     session.model = name;
@@ -452,7 +455,8 @@ json::object session_json(const Session& session, std::string_view id, int64_t e
   result["type"] = "realtime";
   result["output_modalities"] = json::array{session.speak ? "audio" : "text"};
   result["instructions"] = session.instructions;
-  audio["output"] = json::object{{"format", format_json(session.output_format)}, {"voice", session.voice}, {"speed", 1}};
+  audio["output"] =
+      json::object{{"format", format_json(session.output_format)}, {"voice", session.voice}, {"speed", 1}};
   result["audio"] = std::move(audio);
   result["tools"] = tools_json(session.tools);
   result["tool_choice"] = tool_choice_json(session.tool_choice);

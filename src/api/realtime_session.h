@@ -8,8 +8,8 @@
 
 namespace calliope::api::realtime {
 
-/// Reads a session's fields, in GA's or the beta's shape, over what it was set to before. `models`: names served; empty:
-/// any.
+/// Reads a session's fields, in GA's or the beta's shape, over what it was set to before. `models`: names served;
+/// empty: any.
 Result<Session> parse_session(const JsonReader& json, Session before, std::span<const std::string> models);
 
 // Fields a session and a response share.

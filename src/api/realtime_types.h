@@ -97,24 +97,43 @@ struct ResponseParams {
   std::optional<assistant::ToolChoice> tool_choice = {};
   std::optional<std::optional<int>> max_output_tokens = {};
   std::optional<double> temperature = {};
-  bool out_of_band = false;                        ///< conversation: none
-  std::optional<std::vector<Item>> input = {};     ///< instead of the conversation
+  bool out_of_band = false;                     ///< conversation: none
+  std::optional<std::vector<Item>> input = {};  ///< instead of the conversation
   Metadata metadata = {};
 };
 
 // What a client sends.
-struct UpdateSession { Session session; };
-struct AppendInput { std::vector<uint8_t> bytes; };
+struct UpdateSession {
+  Session session;
+};
+struct AppendInput {
+  std::vector<uint8_t> bytes;
+};
 struct CommitInput {};
 struct ClearInput {};
 struct ClearOutput {};
 /// `previous_item_id`: none for the end of the conversation, "root" for its beginning.
-struct CreateItem { Item item; std::optional<std::string> previous_item_id; };
-struct DeleteItem { std::string item_id; };
-struct RetrieveItem { std::string item_id; };
-struct TruncateItem { std::string item_id; int64_t content_index = 0; int64_t audio_end_ms = 0; };
-struct CreateResponse { ResponseParams params; };
-struct CancelResponse { std::optional<std::string> response_id; };
+struct CreateItem {
+  Item item;
+  std::optional<std::string> previous_item_id;
+};
+struct DeleteItem {
+  std::string item_id;
+};
+struct RetrieveItem {
+  std::string item_id;
+};
+struct TruncateItem {
+  std::string item_id;
+  int64_t content_index = 0;
+  int64_t audio_end_ms = 0;
+};
+struct CreateResponse {
+  ResponseParams params;
+};
+struct CancelResponse {
+  std::optional<std::string> response_id;
+};
 
 struct ClientEvent {
   std::string event_id;  ///< the client's own; may be empty
@@ -149,40 +168,130 @@ struct Place {
 };
 
 // What the server sends.
-struct SessionCreated { Session session; std::string id; int64_t expires_at_s = 0; };
-struct SessionUpdated { Session session; std::string id; int64_t expires_at_s = 0; };
-struct ConversationCreated { std::string id; };
+struct SessionCreated {
+  Session session;
+  std::string id;
+  int64_t expires_at_s = 0;
+};
+struct SessionUpdated {
+  Session session;
+  std::string id;
+  int64_t expires_at_s = 0;
+};
+struct ConversationCreated {
+  std::string id;
+};
 /// previous_item_id: empty for the first item.
-struct ItemAdded { Item item; std::string previous_item_id; };
-struct ItemDone { Item item; std::string previous_item_id; };
-struct ItemRetrieved { Item item; media::WireFormat format = media::WireFormat::pcm16; };
-struct ItemTruncated { std::string item_id; int64_t content_index = 0; int64_t audio_end_ms = 0; };
-struct ItemDeleted { std::string item_id; };
-struct TranscriptionDelta { std::string item_id; std::string delta; };
-struct TranscriptionCompleted { std::string item_id; std::string transcript; double seconds = 0; };
-struct TranscriptionFailed { std::string item_id; Error error; };
-struct InputCommitted { std::string item_id; std::string previous_item_id; };
+struct ItemAdded {
+  Item item;
+  std::string previous_item_id;
+};
+struct ItemDone {
+  Item item;
+  std::string previous_item_id;
+};
+struct ItemRetrieved {
+  Item item;
+  media::WireFormat format = media::WireFormat::pcm16;
+};
+struct ItemTruncated {
+  std::string item_id;
+  int64_t content_index = 0;
+  int64_t audio_end_ms = 0;
+};
+struct ItemDeleted {
+  std::string item_id;
+};
+struct TranscriptionDelta {
+  std::string item_id;
+  std::string delta;
+};
+struct TranscriptionCompleted {
+  std::string item_id;
+  std::string transcript;
+  double seconds = 0;
+};
+struct TranscriptionFailed {
+  std::string item_id;
+  Error error;
+};
+struct InputCommitted {
+  std::string item_id;
+  std::string previous_item_id;
+};
 struct InputCleared {};
-struct SpeechStarted { std::string item_id; int64_t audio_start_ms = 0; };
-struct SpeechStopped { std::string item_id; int64_t audio_end_ms = 0; };
-struct IdleTimeout { std::string item_id; int64_t audio_start_ms = 0; int64_t audio_end_ms = 0; };
-struct OutputCleared { std::string response_id; };
-struct ResponseCreated { ResponseView response; };
-struct ResponseDone { ResponseView response; };
-struct OutputItemAdded { Place place; Item item; };
-struct OutputItemDone { Place place; Item item; };
-struct PartAdded { Place place; Content part; };
-struct PartDone { Place place; Content part; };
+struct SpeechStarted {
+  std::string item_id;
+  int64_t audio_start_ms = 0;
+};
+struct SpeechStopped {
+  std::string item_id;
+  int64_t audio_end_ms = 0;
+};
+struct IdleTimeout {
+  std::string item_id;
+  int64_t audio_start_ms = 0;
+  int64_t audio_end_ms = 0;
+};
+struct OutputCleared {
+  std::string response_id;
+};
+struct ResponseCreated {
+  ResponseView response;
+};
+struct ResponseDone {
+  ResponseView response;
+};
+struct OutputItemAdded {
+  Place place;
+  Item item;
+};
+struct OutputItemDone {
+  Place place;
+  Item item;
+};
+struct PartAdded {
+  Place place;
+  Content part;
+};
+struct PartDone {
+  Place place;
+  Content part;
+};
 /// More of the text; `spoken`: of the transcript of what is said.
-struct TextDelta { Place place; bool spoken = false; std::string delta; };
-struct TextDone { Place place; bool spoken = false; std::string text; };
+struct TextDelta {
+  Place place;
+  bool spoken = false;
+  std::string delta;
+};
+struct TextDone {
+  Place place;
+  bool spoken = false;
+  std::string text;
+};
 /// More of the sound, packed for the wire.
-struct AudioDelta { Place place; std::vector<uint8_t> bytes; };
-struct AudioDone { Place place; };
-struct ArgumentsDelta { Place place; std::string call_id; std::string delta; };
-struct ArgumentsDone { Place place; assistant::ToolCall call; };
+struct AudioDelta {
+  Place place;
+  std::vector<uint8_t> bytes;
+};
+struct AudioDone {
+  Place place;
+};
+struct ArgumentsDelta {
+  Place place;
+  std::string call_id;
+  std::string delta;
+};
+struct ArgumentsDone {
+  Place place;
+  assistant::ToolCall call;
+};
 /// `event_id`: of the client's event at fault. `code` overrides the one that belongs to the error.
-struct ErrorEvent { Error error; std::string event_id = {}; std::string code = {}; };
+struct ErrorEvent {
+  Error error;
+  std::string event_id = {};
+  std::string code = {};
+};
 
 using ServerEvent =
     std::variant<SessionCreated, SessionUpdated, ConversationCreated, ItemAdded, ItemDone, ItemRetrieved, ItemTruncated,

@@ -87,7 +87,7 @@ void to_wire(std::span<const float> samples, WireFormat format, std::vector<uint
 
 struct Resampler::State {
   SpeexResamplerState* speex = nullptr;
-  int64_t in = 0;   ///< samples of this sound so far
+  int64_t in = 0;  ///< samples of this sound so far
   int64_t out = 0;
 };
 
@@ -96,7 +96,8 @@ Resampler::Resampler(int from_hz, int to_hz) : from_hz_(from_hz), to_hz_(to_hz) 
   constexpr int kQuality = 6;
   int error = 0;
   state_ = new State;
-  state_->speex = speex_resampler_init(1, static_cast<spx_uint32_t>(from_hz), static_cast<spx_uint32_t>(to_hz), kQuality, &error);
+  state_->speex =
+      speex_resampler_init(1, static_cast<spx_uint32_t>(from_hz), static_cast<spx_uint32_t>(to_hz), kQuality, &error);
   CHECK(state_->speex != nullptr);
   speex_resampler_skip_zeros(state_->speex);
 }
@@ -114,7 +115,8 @@ void Resampler::run(std::span<const float> samples, std::vector<float>& out) {
     auto in_count = static_cast<spx_uint32_t>(take);
     auto out_count = static_cast<spx_uint32_t>(take * static_cast<size_t>(to_hz_) / static_cast<size_t>(from_hz_) + 16);
     out.resize(before + out_count);
-    const int error = speex_resampler_process_float(state_->speex, 0, samples.data(), &in_count, out.data() + before, &out_count);
+    const int error =
+        speex_resampler_process_float(state_->speex, 0, samples.data(), &in_count, out.data() + before, &out_count);
     CHECK(error == RESAMPLER_ERR_SUCCESS);
     out.resize(before + out_count);
     state_->out += out_count;

@@ -34,7 +34,8 @@ TEST(WireSound, KnownG711Values) {
   const uint8_t alaw[] = {0x2a, 0xaa, 0xd5, 0x55, 0x80};
   samples.clear();
   from_wire(alaw, WireFormat::alaw, samples);
-  EXPECT_EQ(samples, (std::vector<float>{-32256 / 32768.0f, 32256 / 32768.0f, 8 / 32768.0f, -8 / 32768.0f, 5504 / 32768.0f}));
+  EXPECT_EQ(samples,
+            (std::vector<float>{-32256 / 32768.0f, 32256 / 32768.0f, 8 / 32768.0f, -8 / 32768.0f, 5504 / 32768.0f}));
 }
 
 TEST(WireSound, EveryCodeComesBack) {

@@ -1,0 +1,182 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "assistant/engine.h"
+#include "realtime/answer.h"
+#include "realtime/inbox.h"
+#include "realtime/input_buffer.h"
+#include "realtime/turn_detector.h"
+
+namespace calliope::realtime {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+using std::chrono::milliseconds;
+
+/// How a conversation goes about it, and what it may cost.
+struct Settings {
+  std::chrono::seconds session{3600};
+  Items::Limits items = {};
+  size_t input_samples = size_t{16000} * 600;  ///< sound that is not committed, and one turn
+  size_t outbox_bytes = 8u << 20;              ///< events a slow reader may leave waiting
+  size_t responses_at_once = 4;
+  int default_max_tokens = 1024;      ///< of "inf"
+  bool hear_while_speaking = true;    ///< the engine gets the sound while the person speaks
+  milliseconds begin_after{200};      ///< of silence: the answer is begun, and told only when the turn is over
+  milliseconds false_interruption{250};  ///< less speech than this did not mean to interrupt
+  milliseconds backchannel{1000};        ///< less than this did not, either, when it is found to say no more than "mhm"
+  milliseconds verdict{1500};            ///< how long that may take to find out
+  milliseconds resume_for{2000};         ///< after its playback has ended, an answer can still go on
+  milliseconds stalled_input{5000};      ///< a client that stops sending in mid-speech has said what it has to say
+};
+
+/// One live conversation: takes a client's events and the time, asks the engine, and gives the server's events. It knows
+/// no sockets, no JSON and no clock. All calls come from one thread at a time; only `wake` is called from the engine's.
+class Conversation {
+ public:
+  /// `wake`: poll() is due; must not block. `user`: whom the machine is shared fairly with.
+  Conversation(Settings settings, wire::Session session, std::shared_ptr<assistant::Engine> engine, std::string user,
+               int64_t expires_at_s, TimePoint now, std::function<void()> wake);
+  /// Stops everything that still runs.
+  ~Conversation();
+  Conversation(const Conversation&) = delete;
+
+  void handle(wire::ClientEvent event, TimePoint now);
+  /// An event that could not be read.
+  void complain(Error error, std::string event_id, std::string code);
+  /// Takes what the engine has said, and does what is due.
+  void poll(TimePoint now);
+  /// When poll() is due even if nothing happens.
+  std::optional<TimePoint> deadline() const;
+  /// The next event for the client. What is taken counts as sent.
+  std::optional<wire::ServerEvent> next(TimePoint now);
+
+  const wire::Session& session() const { return session_; }
+  const std::string& id() const { return session_id_; }
+  /// Why the conversation is over, once it is; what next() still gives is worth sending.
+  const std::optional<std::string>& over() const { return over_; }
+  /// The server stops: no new answers, and it is over when those that run are told.
+  void drain();
+  /// Requests that the engine works on.
+  size_t runs() const { return runs_.size(); }
+
+ private:
+  /// What a person says, from its first sound until it is answered.
+  struct Turn {
+    std::string item_id;
+    int64_t begin = 0;                              ///< with its prefix
+    int64_t end = 0;                                ///< where what the model hears ends, once it paused
+    bool paused = false;
+    assistant::LiveSoundPart live = {};
+    int64_t fed = 0;                                ///< until where `live` has it
+    std::shared_ptr<Answer> answer = {};            ///< begun early, not told yet
+    bool interrupted = false;                       ///< it made an answer stop
+    bool finished = false;                          ///< the model takes it to be over
+    assistant::SoundPart sound = {};                ///< all of it, when it is over
+    uint64_t question = 0;                          ///< the run that says whether it is over
+    TimePoint heard_at = {};                        ///< when sound came last
+  };
+  struct Run {
+    std::stop_source stop = {};
+    std::weak_ptr<Answer> answer = {};
+    enum class Kind { answer, transcription, finished_question } kind = Kind::answer;
+    std::string item_id = {};  ///< whose transcription
+    std::string text = {};
+    double seconds = 0;
+  };
+
+  // conversation_events.cc: what clients ask for
+  void on(wire::UpdateSession event);
+  void on(wire::AppendInput event);
+  void on(const wire::CommitInput&);
+  void on(const wire::ClearInput&);
+  void on(const wire::ClearOutput&);
+  void on(wire::CreateItem event);
+  void on(const wire::DeleteItem& event);
+  void on(const wire::RetrieveItem& event);
+  void on(const wire::TruncateItem& event);
+  void on(wire::CreateResponse event);
+  void on(const wire::CancelResponse& event);
+  void error(ErrorCode code, std::string message, std::string field = {}, std::string openai_code = {});
+
+  // conversation_turns.cc: when it is whose turn
+  void detect();
+  void open_turn();
+  void feed(Turn& turn);
+  void pause_turn();
+  void go_on();
+  void close_turn();
+  enum class Outcome { answer, commit, false_alarm };
+  void conclude(Turn turn, Outcome outcome);
+  void drop_answer(Turn& turn);
+  void abandon_turn();
+  bool can_resume() const;
+  void resume();
+  void idle();
+  bool turn_is_over() const;
+  void commit(const std::string& item_id, assistant::SoundPart sound);
+  void trim_input();
+  bool answers_by_itself() const;
+  std::shared_ptr<Answer> hear(assistant::Part sound);
+
+  // conversation.cc: asking the engine
+  AnswerPlan plan(const wire::ResponseParams& params) const;
+  void ask(const std::shared_ptr<Answer>& answer);
+  uint64_t submit(assistant::Request request, Run run);
+  void begin_answer(const std::shared_ptr<Answer>& answer);
+  void on_run_event(uint64_t id, assistant::Event event);
+  void on_transcription_event(Run& run, assistant::Event& event);
+  void on_question_event(uint64_t id, assistant::Event& event);
+  void stop_runs(const Answer& answer);
+  void transcribe(const std::string& item_id);
+  void ask_whether_finished();
+  void interrupt(std::string_view reason);
+  bool ask_shorter(const std::shared_ptr<Answer>& answer);
+  void settle();
+  void end(std::string reason);
+  Answer* active() const { return answer_ && answer_->begun() && !answer_->ended() ? answer_.get() : nullptr; }
+
+  const Settings settings_;
+  wire::Session session_;
+  const std::shared_ptr<assistant::Engine> engine_;
+  const std::string user_;
+  const std::string session_id_;
+  const int64_t expires_at_s_;
+  const TimePoint ends_at_;
+  TimePoint now_;
+  std::string event_id_;  ///< of the event being handled
+  std::optional<std::string> over_;
+  bool draining_ = false;
+
+  Shared shared_;
+  std::shared_ptr<Inbox> inbox_;
+  std::map<uint64_t, Run> runs_;
+  uint64_t next_run_ = 1;
+
+  std::shared_ptr<Answer> answer_;                ///< of the conversation: the newest
+  std::vector<std::shared_ptr<Answer>> others_;   ///< out of band
+  std::map<std::string, std::shared_ptr<Answer>, std::less<>> spoken_;  ///< by the item that can be truncated
+  std::optional<Heard> cut_;                      ///< where the client stopped playing answer_
+  TimePoint playback_end_;                        ///< when what was sent has been played, if it is played at once
+  std::optional<TimePoint> idle_at_;
+  bool waits_for_person_ = false;                 ///< an answer has begun since the person last spoke
+
+  InputBuffer input_;
+  std::unique_ptr<TurnDetector> detector_;
+  std::optional<Turn> turn_;
+  struct Verdict {
+    Turn turn;
+    TimePoint until;
+    uint64_t run = 0;
+  };
+  std::optional<Verdict> verdict_;                ///< whether a turn meant to interrupt
+  std::vector<std::string> untranscribed_;        ///< items that wait until the answer is under way
+};
+
+}  // namespace calliope::realtime

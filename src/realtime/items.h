@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/realtime_types.h"
+#include "assistant/request.h"
+
+namespace calliope::realtime {
+
+namespace wire = api::realtime;
+
+/// The items of a conversation, in their order.
+class Items {
+ public:
+  /// How much sound and how many pixels stay in memory; the oldest sounds are forgotten first.
+  struct Limits {
+    size_t items = 2000;
+    size_t text_bytes = 4u << 20;
+    size_t sound_samples = size_t{16000} * 600;
+    size_t picture_bytes = 96u << 20;
+  };
+  explicit Items(Limits limits) : limits_(limits) {}
+
+  /// Puts an item behind `previous`: none for the end, "root" for the beginning. Gives the id of the one before it, empty
+  /// at the beginning. Errors: an unknown `previous`, an id that is taken, a limit.
+  Result<std::string> insert(wire::Item item, const std::optional<std::string>& previous = {});
+  wire::Item* find(std::string_view id);
+  bool remove(std::string_view id);
+  /// Of the last item; empty when there is none.
+  std::string last_id() const { return items_.empty() ? std::string() : items_.back().id; }
+  const std::vector<wire::Item>& all() const { return items_; }
+
+  /// Leaves `share` of what a prompt held so far out of the next ones, the oldest first. False when nothing is left to
+  /// leave out.
+  bool shorten(double share);
+  /// What the model reads: from where shorten() led.
+  std::vector<assistant::Turn> turns(std::string_view instructions) const;
+
+ private:
+  Result<void> account(const wire::Item& item);
+  void forget_old_sounds();
+
+  const Limits limits_;
+  std::vector<wire::Item> items_;
+  size_t first_ = 0;  ///< of a prompt
+  size_t sound_samples_ = 0, picture_bytes_ = 0, text_bytes_ = 0;
+};
+
+/// Items as turns. Neighbours of the assistant become one turn.
+std::vector<assistant::Turn> turns_of(std::string_view instructions, const std::vector<const wire::Item*>& items);
+
+}  // namespace calliope::realtime
