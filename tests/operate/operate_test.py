@@ -75,6 +75,11 @@ class Operate(unittest.TestCase):
         spoken = self.program.ask("POST", "/v1/chat/completions", LONG)
         self.assertIn("[DONE]", spoken.read().decode())
         after = self.metrics()
+        for _ in range(100):  # the engine tells of a round when it is over, a moment after its last word was sent
+            if after[("calliope_finished_total", ())] == 2:
+                break
+            time.sleep(0.05)
+            after = self.metrics()
 
         def rose(name, **labels):
             key = (name, tuple(sorted(labels.items())))
@@ -82,9 +87,35 @@ class Operate(unittest.TestCase):
 
         self.assertEqual(rose("calliope_http_requests_total", route="/v1/chat/completions", method="POST", status="200"), 2)
         self.assertEqual(rose("calliope_answers_total", api="chat", outcome="ok"), 2)
+        self.assertEqual(rose("calliope_finished_total"), 2)
+        self.assertEqual(rose("calliope_first_text_seconds_count"), 2)
+        self.assertEqual(rose("calliope_first_audio_seconds_count"), 1)
+        self.assertGreater(rose("calliope_completion_tokens_total"), 4)
+        self.assertGreater(rose("calliope_audio_seconds_total"), 0.2)
+        self.assertGreater(rose("calliope_prompt_tokens_total", **{"from": "run"}), 4)
+        self.assertGreater(rose("calliope_batch_size_count", stage="decode"), 4)
+        self.assertGreater(rose("calliope_batch_size_count", stage="speech"), 4)
+        self.assertEqual(after[("calliope_sessions", ())], 0)
         self.assertGreater(after[("process_resident_memory_bytes", ())], 1e7)
         self.assertGreater(after[("process_cpu_seconds_total", ())], 0)
         self.assertGreater(after[("process_open_fds", ())], 3)
+        self.assertEqual(self.program.end(), 0)
+
+    def test_a_client_that_goes_is_counted_and_leaves_nothing_behind(self):
+        self.program = Program()
+        connection = self.program.connect()
+        connection.request("POST", "/v1/chat/completions", json.dumps(LONG), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        response.read(100)
+        response.close()
+        connection.close()
+        for _ in range(100):
+            values = self.metrics()
+            if values[("calliope_cancelled_total", ())] == 1 and values[("calliope_sessions", ())] == 0:
+                break
+            time.sleep(0.05)
+        self.assertEqual(values[("calliope_cancelled_total", ())], 1)
+        self.assertEqual(values[("calliope_sessions", ())], 0)
         self.assertEqual(self.program.end(), 0)
 
     def test_sigterm_cuts_no_answer_and_refuses_new_ones(self):
