@@ -59,7 +59,8 @@ Answer::Answer(Shared& shared, const Answer& before, Heard from)
 
 int64_t Answer::samples_of(size_t bytes) const {
   const auto format = view_.output_format;
-  return static_cast<int64_t>(bytes / media::wire_sample_bytes(format)) * (assistant::kSpeechSampleRate / media::wire_rate(format));
+  return static_cast<int64_t>(bytes / media::wire_sample_bytes(format)) *
+         (assistant::kSpeechSampleRate / media::wire_rate(format));
 }
 
 wire::Place Answer::place() const {
@@ -78,7 +79,8 @@ void Answer::begin() {
       message_.content[0].text = rest;
     }
     const auto per_sample = samples_of(media::wire_sample_bytes(view_.output_format));
-    const auto heard_bytes = static_cast<size_t>(base_.samples / per_sample) * media::wire_sample_bytes(view_.output_format);
+    const auto heard_bytes =
+        static_cast<size_t>(base_.samples / per_sample) * media::wire_sample_bytes(view_.output_format);
     emit_sound(std::span(sound_).subspan(std::min(sound_.size(), heard_bytes)));
     replay_text_ = said_.size();
     replay_sound_ = sound_.size();
@@ -214,7 +216,8 @@ void Answer::call(assistant::ToolCall call) {
   }
   ++calls_;
   if (call.id.empty()) call.id = shared_.id("call_");
-  wire::Item item{.kind = wire::Item::Kind::function_call, .id = shared_.id("item_"), .status = wire::ItemStatus::in_progress};
+  wire::Item item{
+      .kind = wire::Item::Kind::function_call, .id = shared_.id("item_"), .status = wire::ItemStatus::in_progress};
   item.call = {.id = call.id, .name = call.name};
   const wire::Place at{.response_id = view_.id, .item_id = item.id, .output_index = output_index_};
   shared_.outbox.push(wire::OutputItemAdded{at, item});
@@ -256,7 +259,8 @@ void Answer::cancel(std::string_view reason) {
   shared_.outbox.drop_audio(view_.id);
   if (message_open_ && view_.speak) {
     const Heard left = heard_until(sent_samples_);
-    message_.content[0].text = said_.substr(base_.text_bytes, std::max(left.text_bytes, base_.text_bytes) - base_.text_bytes);
+    message_.content[0].text =
+        said_.substr(base_.text_bytes, std::max(left.text_bytes, base_.text_bytes) - base_.text_bytes);
   }
   finish(Status::cancelled, std::string(reason), assistant::Usage{});
 }

@@ -16,7 +16,7 @@ namespace calliope::realtime {
 
 /// What all parts of one conversation share.
 struct Shared {
-  explicit Shared(Items::Limits limits) : items(limits) {}
+  explicit Shared(ItemLimits limits) : items(limits) {}
   Outbox outbox;
   Items items;
   std::string conversation_id;
@@ -27,9 +27,9 @@ struct Shared {
 /// What a response is asked to be.
 struct AnswerPlan {
   assistant::Request request;
-  wire::ResponseView view;     ///< as its events show it; the id is set here
+  wire::ResponseView view;  ///< as its events show it; the id is set here
   std::string instructions = {};
-  bool out_of_band = false;    ///< its items do not go into the conversation
+  bool out_of_band = false;  ///< its items do not go into the conversation
 };
 
 /// One response: what the engine says becomes the client's events and the conversation's items. Until begin() it keeps
@@ -111,10 +111,10 @@ class Answer {
   // The whole answer, from its first word, also when it went on after an interruption.
   std::string said_;
   std::vector<assistant::SpokenMark> marks_;
-  std::vector<uint8_t> sound_;     ///< packed for the wire
-  int64_t sound_samples_ = 0;      ///< at 24 kHz
-  Heard base_;                     ///< where this item begins in it
-  size_t replay_text_ = 0;         ///< of an answer run again: how much is known already
+  std::vector<uint8_t> sound_;  ///< packed for the wire
+  int64_t sound_samples_ = 0;   ///< at 24 kHz
+  Heard base_;                  ///< where this item begins in it
+  size_t replay_text_ = 0;      ///< of an answer run again: how much is known already
   size_t replay_sound_ = 0;
   int64_t sent_samples_ = 0;
   std::unique_ptr<media::Resampler> resampler_;

@@ -21,13 +21,15 @@ uint64_t random_seed() {
 /// What transformers' processors for such models are asked with.
 std::string transcription_question(const wire::Transcription& transcription) {
   static constexpr std::pair<std::string_view, std::string_view> kLanguages[] = {
-      {"en", "English"},  {"de", "German"},   {"fr", "French"},  {"es", "Spanish"}, {"it", "Italian"}, {"pt", "Portuguese"},
-      {"zh", "Chinese"},  {"ja", "Japanese"}, {"ko", "Korean"},  {"ru", "Russian"}, {"nl", "Dutch"},   {"ar", "Arabic"}};
+      {"en", "English"}, {"de", "German"},     {"fr", "French"},  {"es", "Spanish"},
+      {"it", "Italian"}, {"pt", "Portuguese"}, {"zh", "Chinese"}, {"ja", "Japanese"},
+      {"ko", "Korean"},  {"ru", "Russian"},    {"nl", "Dutch"},   {"ar", "Arabic"}};
   std::string language = transcription.language;
   for (const auto& [code, name] : kLanguages) {
     if (language == code) language = name;
   }
-  std::string question = language.empty() ? "Transcribe the audio into text." : fmt::format("Transcribe the {} audio into text.", language);
+  std::string question = language.empty() ? "Transcribe the audio into text."
+                                          : fmt::format("Transcribe the {} audio into text.", language);
   if (!transcription.prompt.empty()) question += " " + transcription.prompt;
   return question;
 }
@@ -73,7 +75,8 @@ void Conversation::complain(Error error, std::string event_id, std::string code)
 }
 
 void Conversation::error(ErrorCode code, std::string message, std::string field, std::string openai_code) {
-  shared_.outbox.push(wire::ErrorEvent{{code, std::move(message), std::move(field)}, event_id_, std::move(openai_code)});
+  shared_.outbox.push(
+      wire::ErrorEvent{{code, std::move(message), std::move(field)}, event_id_, std::move(openai_code)});
 }
 
 void Conversation::poll(TimePoint now) {
@@ -82,7 +85,8 @@ void Conversation::poll(TimePoint now) {
   if (over_) return;
   if (now_ >= ends_at_) {
     error(ErrorCode::invalid_argument,
-          fmt::format("The session has reached its maximum duration of {} minutes.", duration_cast<std::chrono::minutes>(settings_.session).count()),
+          fmt::format("The session has reached its maximum duration of {} minutes.",
+                      duration_cast<std::chrono::minutes>(settings_.session).count()),
           {}, "session_expired");
     return end("session_expired");
   }
@@ -118,7 +122,8 @@ std::optional<wire::ServerEvent> Conversation::next(TimePoint now) {
   const auto sent_by = [&](Answer& answer) {
     const int64_t before = answer.sent_samples();
     answer.on_sent(*audio);
-    const auto played = std::chrono::microseconds((answer.sent_samples() - before) * 1'000'000 / assistant::kSpeechSampleRate);
+    const auto played =
+        std::chrono::microseconds((answer.sent_samples() - before) * 1'000'000 / assistant::kSpeechSampleRate);
     playback_end_ = std::max(now, playback_end_) + played;
   };
   if (answer_ && answer_->id() == audio->place.response_id) sent_by(*answer_);
@@ -138,7 +143,8 @@ void Conversation::settle() {
   } else if (quiet && !untranscribed_.empty()) {
     for (const auto& id : std::exchange(untranscribed_, {})) transcribe(id);
   }
-  if (answer_ && answer_->ended() && !turn_ && !verdict_ && now_ >= playback_end_ + settings_.resume_for) answer_->forget_sound();
+  if (answer_ && answer_->ended() && !turn_ && !verdict_ && now_ >= playback_end_ + settings_.resume_for)
+    answer_->forget_sound();
   const auto& idle = session_.turn_detection.idle_timeout_ms;
   if (!idle || !quiet) {
     idle_at_.reset();
@@ -207,7 +213,8 @@ bool Conversation::ask_shorter(const std::shared_ptr<Answer>& answer) {
   using Kind = wire::Truncation::Kind;
   const auto& truncation = session_.truncation;
   if (truncation.kind == Kind::disabled || answer->out_of_band() || !answer->silent()) return false;
-  if (!shared_.items.shorten(truncation.kind == Kind::retention_ratio ? 1 - truncation.retention_ratio : 0.25)) return false;
+  if (!shared_.items.shorten(truncation.kind == Kind::retention_ratio ? 1 - truncation.retention_ratio : 0.25))
+    return false;
   auto& turns = answer->request().turns;
   const bool not_committed = turn_ && turn_->answer == answer;
   assistant::Turn newest = turns.empty() ? assistant::Turn{} : std::move(turns.back());
@@ -254,7 +261,8 @@ void Conversation::on_run_event(uint64_t id, assistant::Event event) {
       stop_runs(*answer);
       return;
     }
-    if (answer->speaks() && !answer->out_of_band() && !answer->item_id().empty()) spoken_.try_emplace(answer->item_id(), answer);
+    if (answer->speaks() && !answer->out_of_band() && !answer->item_id().empty())
+      spoken_.try_emplace(answer->item_id(), answer);
   }
   if (last) runs_.erase(id);
 }
@@ -264,7 +272,8 @@ void Conversation::transcribe(const std::string& item_id) {
   if (item == nullptr || item->content.empty() || !item->content[0].sound || !session_.transcription) return;
   assistant::Request request;
   request.id = shared_.id("tran_");
-  request.turns = {{.role = Role::user, .parts = {item->content[0].sound, transcription_question(*session_.transcription)}}};
+  request.turns = {
+      {.role = Role::user, .parts = {item->content[0].sound, transcription_question(*session_.transcription)}}};
   request.sampling.temperature = 0;
   request.max_tokens = 256;
   request.user = user_;
@@ -289,8 +298,8 @@ void Conversation::on_transcription_event(Run& run, assistant::Event& event) {
     for (const unsigned char c : run.text) {
       if (std::isalnum(c) || c >= 0x80) letters.push_back(static_cast<char>(std::tolower(c)));
     }
-    static constexpr std::string_view kNoMore[] = {"",   "mhm", "mmhm", "mm",   "hm",   "hmm",   "uhhuh", "aha", "ah",
-                                                   "oh", "uh",  "um",   "yeah", "okay", "right", "isee"};
+    static constexpr std::string_view kNoMore[] = {"",   "mhm", "mmhm", "mm", "hm",   "hmm",  "uhhuh", "aha",
+                                                   "ah", "oh",  "uh",   "um", "yeah", "okay", "right", "isee"};
     const bool no_more = failed == nullptr && !cancelled && std::ranges::find(kNoMore, letters) != std::end(kNoMore);
     Turn turn = std::move(verdict_->turn);
     verdict_.reset();
@@ -315,9 +324,10 @@ void Conversation::ask_whether_finished() {
   sound->samples.assign(heard.begin(), heard.end());
   assistant::Request request;
   request.id = shared_.id("turn_");
-  request.turns = {{.role = Role::user,
-                    .parts = {assistant::SoundPart(sound),
-                              std::string("Has the speaker finished speaking, so that it is time to answer? Answer Yes or No.")}}};
+  request.turns = {
+      {.role = Role::user,
+       .parts = {assistant::SoundPart(sound),
+                 std::string("Has the speaker finished speaking, so that it is time to answer? Answer Yes or No.")}}};
   request.choices = {"Yes", "No"};
   request.max_tokens = 8;
   request.user = user_;
@@ -327,7 +337,8 @@ void Conversation::ask_whether_finished() {
 
 void Conversation::on_question_event(uint64_t id, assistant::Event& event) {
   const auto* scored = std::get_if<assistant::Scored>(&event);
-  if (scored == nullptr || scored->log_probabilities.size() != 2 || !turn_ || turn_->question != id || !turn_->paused) return;
+  if (scored == nullptr || scored->log_probabilities.size() != 2 || !turn_ || turn_->question != id || !turn_->paused)
+    return;
   const double yes = std::exp(scored->log_probabilities[0]), no = std::exp(scored->log_probabilities[1]);
   using Eagerness = wire::TurnDetection::Eagerness;
   const auto eagerness = session_.turn_detection.eagerness;

@@ -12,32 +12,16 @@
 #include "realtime/answer.h"
 #include "realtime/inbox.h"
 #include "realtime/input_buffer.h"
+#include "realtime/settings.h"
 #include "realtime/turn_detector.h"
 
 namespace calliope::realtime {
 
 using TimePoint = std::chrono::steady_clock::time_point;
-using std::chrono::milliseconds;
 
-/// How a conversation goes about it, and what it may cost.
-struct Settings {
-  std::chrono::seconds session{3600};
-  Items::Limits items = {};
-  size_t input_samples = size_t{16000} * 600;  ///< sound that is not committed, and one turn
-  size_t outbox_bytes = 8u << 20;              ///< events a slow reader may leave waiting
-  size_t responses_at_once = 4;
-  int default_max_tokens = 1024;      ///< of "inf"
-  bool hear_while_speaking = true;    ///< the engine gets the sound while the person speaks
-  milliseconds begin_after{200};      ///< of silence: the answer is begun, and told only when the turn is over
-  milliseconds false_interruption{250};  ///< less speech than this did not mean to interrupt
-  milliseconds backchannel{1000};        ///< less than this did not, either, when it is found to say no more than "mhm"
-  milliseconds verdict{1500};            ///< how long that may take to find out
-  milliseconds resume_for{2000};         ///< after its playback has ended, an answer can still go on
-  milliseconds stalled_input{5000};      ///< a client that stops sending in mid-speech has said what it has to say
-};
-
-/// One live conversation: takes a client's events and the time, asks the engine, and gives the server's events. It knows
-/// no sockets, no JSON and no clock. All calls come from one thread at a time; only `wake` is called from the engine's.
+/// One live conversation: takes a client's events and the time, asks the engine, and gives the server's events. It
+/// knows no sockets, no JSON and no clock. All calls come from one thread at a time; only `wake` is called from the
+/// engine's.
 class Conversation {
  public:
   /// `wake`: poll() is due; must not block. `user`: whom the machine is shared fairly with.
@@ -70,17 +54,17 @@ class Conversation {
   /// What a person says, from its first sound until it is answered.
   struct Turn {
     std::string item_id;
-    int64_t begin = 0;                              ///< with its prefix
-    int64_t end = 0;                                ///< where what the model hears ends, once it paused
+    int64_t begin = 0;  ///< with its prefix
+    int64_t end = 0;    ///< where what the model hears ends, once it paused
     bool paused = false;
     assistant::LiveSoundPart live = {};
-    int64_t fed = 0;                                ///< until where `live` has it
-    std::shared_ptr<Answer> answer = {};            ///< begun early, not told yet
-    bool interrupted = false;                       ///< it made an answer stop
-    bool finished = false;                          ///< the model takes it to be over
-    assistant::SoundPart sound = {};                ///< all of it, when it is over
-    uint64_t question = 0;                          ///< the run that says whether it is over
-    TimePoint heard_at = {};                        ///< when sound came last
+    int64_t fed = 0;                      ///< until where `live` has it
+    std::shared_ptr<Answer> answer = {};  ///< begun early, not told yet
+    bool interrupted = false;             ///< it made an answer stop
+    bool finished = false;                ///< the model takes it to be over
+    assistant::SoundPart sound = {};      ///< all of it, when it is over
+    uint64_t question = 0;                ///< the run that says whether it is over
+    TimePoint heard_at = {};              ///< when sound came last
   };
   struct Run {
     std::stop_source stop = {};
@@ -159,13 +143,13 @@ class Conversation {
   std::map<uint64_t, Run> runs_;
   uint64_t next_run_ = 1;
 
-  std::shared_ptr<Answer> answer_;                ///< of the conversation: the newest
-  std::vector<std::shared_ptr<Answer>> others_;   ///< out of band
+  std::shared_ptr<Answer> answer_;                                      ///< of the conversation: the newest
+  std::vector<std::shared_ptr<Answer>> others_;                         ///< out of band
   std::map<std::string, std::shared_ptr<Answer>, std::less<>> spoken_;  ///< by the item that can be truncated
-  std::optional<Heard> cut_;                      ///< where the client stopped playing answer_
-  TimePoint playback_end_;                        ///< when what was sent has been played, if it is played at once
+  std::optional<Heard> cut_;                                            ///< where the client stopped playing answer_
+  TimePoint playback_end_;  ///< when what was sent has been played, if it is played at once
   std::optional<TimePoint> idle_at_;
-  bool waits_for_person_ = false;                 ///< an answer has begun since the person last spoke
+  bool waits_for_person_ = false;  ///< an answer has begun since the person last spoke
 
   InputBuffer input_;
   std::unique_ptr<TurnDetector> detector_;
@@ -175,8 +159,8 @@ class Conversation {
     TimePoint until;
     uint64_t run = 0;
   };
-  std::optional<Verdict> verdict_;                ///< whether a turn meant to interrupt
-  std::vector<std::string> untranscribed_;        ///< items that wait until the answer is under way
+  std::optional<Verdict> verdict_;          ///< whether a turn meant to interrupt
+  std::vector<std::string> untranscribed_;  ///< items that wait until the answer is under way
 };
 
 }  // namespace calliope::realtime

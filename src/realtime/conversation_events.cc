@@ -31,14 +31,16 @@ void Conversation::on(wire::AppendInput event) {
   const auto waiting = static_cast<size_t>(input_.end() - input_.begin());
   if (!detects && waiting > settings_.input_samples) {
     return error(ErrorCode::too_large,
-                 fmt::format("The input audio buffer holds {} s already: commit or clear it first.", waiting / InputBuffer::kRate),
+                 fmt::format("The input audio buffer holds {} s already: commit or clear it first.",
+                             waiting / InputBuffer::kRate),
                  "audio", "input_audio_buffer_full");
   }
   if (detects && !detector_) detector_ = std::make_unique<TurnDetector>(input_.end());
   if (turn_) turn_->heard_at = now_;
   if (!detects) return input_.append(event.bytes, session_.input_format);
   // A second at a time, so that a long sound is looked at as it would be if it came live.
-  const size_t second = media::wire_sample_bytes(session_.input_format) * static_cast<size_t>(media::wire_rate(session_.input_format));
+  const size_t second =
+      media::wire_sample_bytes(session_.input_format) * static_cast<size_t>(media::wire_rate(session_.input_format));
   for (size_t at = 0; at < event.bytes.size(); at += second) {
     input_.append(std::span(event.bytes).subspan(at, std::min(second, event.bytes.size() - at)), session_.input_format);
     detect();
@@ -93,9 +95,10 @@ void Conversation::on(wire::CreateItem event) {
       return other.kind == wire::Item::Kind::function_call && other.call.id == item.call.id;
     };
     if (std::ranges::none_of(shared_.items.all(), asks)) {
-      return error(ErrorCode::not_found,
-                   fmt::format("Invalid value for 'item.call_id': the conversation has no function call '{}'.", item.call.id),
-                   "item.call_id", "invalid_tool_call_id");
+      return error(
+          ErrorCode::not_found,
+          fmt::format("Invalid value for 'item.call_id': the conversation has no function call '{}'.", item.call.id),
+          "item.call_id", "invalid_tool_call_id");
     }
   }
   const wire::Item shown = item;
@@ -129,7 +132,8 @@ void Conversation::on(const wire::RetrieveItem& event) {
 
 void Conversation::on(const wire::TruncateItem& event) {
   const auto refuse = [&](std::string message, std::string field, ErrorCode code = ErrorCode::invalid_argument) {
-    error(code, std::move(message), std::move(field), code == ErrorCode::not_found ? "item_truncate_invalid_item_id" : "");
+    error(code, std::move(message), std::move(field),
+          code == ErrorCode::not_found ? "item_truncate_invalid_item_id" : "");
   };
   if (shared_.items.find(event.item_id) == nullptr) {
     return refuse(fmt::format("There is no item '{}' to truncate.", event.item_id), "item_id", ErrorCode::not_found);
@@ -144,9 +148,10 @@ void Conversation::on(const wire::TruncateItem& event) {
   constexpr int kPerMs = assistant::kSpeechSampleRate / 1000;
   const int64_t sent_ms = (answer->sent_samples() + kPerMs - 1) / kPerMs;
   if (event.audio_end_ms > sent_ms) {
-    return refuse(fmt::format("Invalid value for 'audio_end_ms': {} ms of this item's sound were sent, which is less than {} ms.",
-                              sent_ms, event.audio_end_ms),
-                  "audio_end_ms");
+    return refuse(
+        fmt::format("Invalid value for 'audio_end_ms': {} ms of this item's sound were sent, which is less than {} ms.",
+                    sent_ms, event.audio_end_ms),
+        "audio_end_ms");
   }
   const Heard at = answer->cut(std::min(event.audio_end_ms * kPerMs, answer->sent_samples()));
   if (answer == answer_) {
@@ -160,14 +165,17 @@ void Conversation::on(const wire::TruncateItem& event) {
 void Conversation::on(wire::CreateResponse event) {
   const wire::ResponseParams& params = event.params;
   if (session_.transcription_only) {
-    return error(ErrorCode::unsupported, "A transcription session gives no responses.", {}, "response_create_not_allowed");
+    return error(ErrorCode::unsupported, "A transcription session gives no responses.", {},
+                 "response_create_not_allowed");
   }
   if (draining_) return error(ErrorCode::unavailable, "The server is stopping.", {}, "server_stopping");
   if (!params.out_of_band && active() != nullptr) {
-    return error(ErrorCode::invalid_argument,
-                 fmt::format("Conversation already has an active response in progress: {}. Wait until it is finished, or cancel it.",
-                             answer_->id()),
-                 {}, "conversation_already_has_active_response");
+    return error(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "Conversation already has an active response in progress: {}. Wait until it is finished, or cancel it.",
+            answer_->id()),
+        {}, "conversation_already_has_active_response");
   }
   if (params.out_of_band && others_.size() >= settings_.responses_at_once) {
     return error(ErrorCode::unavailable, fmt::format("At most {} responses at once.", settings_.responses_at_once), {},
@@ -191,7 +199,8 @@ void Conversation::on(wire::CreateResponse event) {
   }
   if (plan.request.turns.empty()) {
     return error(ErrorCode::invalid_argument,
-                 "There is nothing to respond to: the conversation is empty, and there are no instructions.", {}, "empty_conversation");
+                 "There is nothing to respond to: the conversation is empty, and there are no instructions.", {},
+                 "empty_conversation");
   }
   const auto answer = std::make_shared<Answer>(shared_, std::move(plan));
   if (params.out_of_band) {

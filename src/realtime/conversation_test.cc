@@ -8,7 +8,8 @@ namespace {
 using Status = wire::ResponseView::Status;
 
 TEST_F(Talk, BeginsWithItsSessionAndConversation) {
-  conversation_ = std::make_unique<Conversation>(Settings{}, wire::Session{.model = "fake"}, engine_, "u", 99, now_, [] {});
+  conversation_ =
+      std::make_unique<Conversation>(Settings{}, wire::Session{.model = "fake"}, engine_, "u", 99, now_, [] {});
   take();
   EXPECT_EQ(only<wire::SessionCreated>().session.model, "fake");
   EXPECT_EQ(only<wire::SessionCreated>().expires_at_s, 99);
@@ -35,11 +36,12 @@ TEST_F(Talk, TextInTextOut) {
   std::vector<size_t> kinds;
   for (const auto& event : log_) kinds.push_back(event.index());
   const auto index = []<class T>(T event) { return wire::ServerEvent(std::move(event)).index(); };
-  EXPECT_EQ(kinds, (std::vector<size_t>{
-                       index(wire::ItemAdded{}), index(wire::ItemDone{}), index(wire::ResponseCreated{}), index(wire::OutputItemAdded{}),
-                       index(wire::ItemAdded{}), index(wire::PartAdded{}), index(wire::TextDelta{}), index(wire::TextDelta{}),
-                       index(wire::TextDone{}), index(wire::PartDone{}), index(wire::OutputItemDone{}), index(wire::ItemDone{}),
-                       index(wire::ResponseDone{})}));
+  EXPECT_EQ(kinds,
+            (std::vector<size_t>{index(wire::ItemAdded{}), index(wire::ItemDone{}), index(wire::ResponseCreated{}),
+                                 index(wire::OutputItemAdded{}), index(wire::ItemAdded{}), index(wire::PartAdded{}),
+                                 index(wire::TextDelta{}), index(wire::TextDelta{}), index(wire::TextDone{}),
+                                 index(wire::PartDone{}), index(wire::OutputItemDone{}), index(wire::ItemDone{}),
+                                 index(wire::ResponseDone{})}));
   text("And?");
   send(wire::CreateResponse{});
   EXPECT_EQ(prompt(1), "S:Be brief.|U:Hello?|A:Hi there.|U:And?|");
@@ -67,7 +69,8 @@ TEST_F(Talk, OneResponseAtATimeButOthersOutOfBand) {
   send(wire::CreateResponse{}, "second");
   EXPECT_EQ(only<wire::ErrorEvent>().code, "conversation_already_has_active_response");
   EXPECT_EQ(only<wire::ErrorEvent>().event_id, "second");
-  wire::ResponseParams params{.speak = false, .instructions = "Name it.", .out_of_band = true, .metadata = {{"k", "v"}}};
+  wire::ResponseParams params{
+      .speak = false, .instructions = "Name it.", .out_of_band = true, .metadata = {{"k", "v"}}};
   send(wire::CreateResponse{params});
   tell(1, assistant::TextDelta{"Greeting"});
   tell_end(1);

@@ -110,7 +110,8 @@ void Conversation::pause_turn() {
   turn_->end = detector_->position();
   if (turn_->live) {
     turn_->live->end();
-  } else if (!turn_->interrupted || !can_resume() || ms_of(detector_->voiced_samples()) >= settings_.false_interruption.count()) {
+  } else if (!turn_->interrupted || !can_resume() ||
+             ms_of(detector_->voiced_samples()) >= settings_.false_interruption.count()) {
     auto sound = std::make_shared<assistant::Sound>();
     const auto heard = input_.view(turn_->begin, turn_->end);
     sound->samples.assign(heard.begin(), heard.end());
@@ -194,10 +195,11 @@ void Conversation::conclude(Turn turn, Outcome outcome) {
   if (outcome == Outcome::commit || !answers_by_itself()) return drop_answer(turn);
   if (active() != nullptr) {
     drop_answer(turn);
-    return error(ErrorCode::invalid_argument,
-                 "A response is in progress and may not be interrupted, so this turn was added to the conversation and not "
-                 "answered.",
-                 {}, "conversation_already_has_active_response");
+    return error(
+        ErrorCode::invalid_argument,
+        "A response is in progress and may not be interrupted, so this turn was added to the conversation and not "
+        "answered.",
+        {}, "conversation_already_has_active_response");
   }
   auto answer = std::move(turn.answer);
   if (!answer) {

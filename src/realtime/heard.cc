@@ -13,7 +13,8 @@ Heard heard(std::string_view text, std::span<const assistant::SpokenMark> marks,
     return {.text_bytes = std::min(last.text_bytes, text.size()), .samples = last.samples};
   }
   if (cut >= all) return {.text_bytes = text.size(), .samples = all};
-  const auto reached = static_cast<size_t>(static_cast<double>(text.size()) * static_cast<double>(cut) / static_cast<double>(all));
+  const auto reached =
+      static_cast<size_t>(static_cast<double>(text.size()) * static_cast<double>(cut) / static_cast<double>(all));
   // Back to the end of a whole word.
   size_t end = reached;
   if (end < text.size() && text[end] != ' ') {

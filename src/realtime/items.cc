@@ -89,7 +89,8 @@ Result<void> Items::account(const wire::Item& item) {
 
 Result<std::string> Items::insert(wire::Item item, const std::optional<std::string>& previous) {
   if (find(item.id) != nullptr) {
-    return fail(ErrorCode::invalid_argument, fmt::format("Invalid value for 'item.id': '{}' is taken.", item.id), "item.id");
+    return fail(ErrorCode::invalid_argument, fmt::format("Invalid value for 'item.id': '{}' is taken.", item.id),
+                "item.id");
   }
   auto place = items_.end();
   if (previous && *previous == "root") {
@@ -97,7 +98,8 @@ Result<std::string> Items::insert(wire::Item item, const std::optional<std::stri
   } else if (previous) {
     place = std::ranges::find(items_, *previous, &wire::Item::id);
     if (place == items_.end()) {
-      return fail(ErrorCode::not_found, fmt::format("Invalid value for 'previous_item_id': there is no item '{}'.", *previous),
+      return fail(ErrorCode::not_found,
+                  fmt::format("Invalid value for 'previous_item_id': there is no item '{}'.", *previous),
                   "previous_item_id");
     }
     ++place;

@@ -8,6 +8,7 @@
 
 #include "api/realtime_types.h"
 #include "assistant/request.h"
+#include "realtime/settings.h"
 
 namespace calliope::realtime {
 
@@ -16,17 +17,10 @@ namespace wire = api::realtime;
 /// The items of a conversation, in their order.
 class Items {
  public:
-  /// How much sound and how many pixels stay in memory; the oldest sounds are forgotten first.
-  struct Limits {
-    size_t items = 2000;
-    size_t text_bytes = 4u << 20;
-    size_t sound_samples = size_t{16000} * 600;
-    size_t picture_bytes = 96u << 20;
-  };
-  explicit Items(Limits limits) : limits_(limits) {}
+  explicit Items(ItemLimits limits) : limits_(limits) {}
 
-  /// Puts an item behind `previous`: none for the end, "root" for the beginning. Gives the id of the one before it, empty
-  /// at the beginning. Errors: an unknown `previous`, an id that is taken, a limit.
+  /// Puts an item behind `previous`: none for the end, "root" for the beginning. Gives the id of the one before it,
+  /// empty at the beginning. Errors: an unknown `previous`, an id that is taken, a limit.
   Result<std::string> insert(wire::Item item, const std::optional<std::string>& previous = {});
   wire::Item* find(std::string_view id);
   bool remove(std::string_view id);
@@ -44,7 +38,7 @@ class Items {
   Result<void> account(const wire::Item& item);
   void forget_old_sounds();
 
-  const Limits limits_;
+  const ItemLimits limits_;
   std::vector<wire::Item> items_;
   size_t first_ = 0;  ///< of a prompt
   size_t sound_samples_ = 0, picture_bytes_ = 0, text_bytes_ = 0;

@@ -31,7 +31,8 @@ class FakeVoice {
       double value = 0;
       for (int k = 1; k < 30; ++k) {
         const double hz = k * pitch;
-        const double formants = std::exp(-std::pow((hz - 600) / 200, 2)) + 0.5 * std::exp(-std::pow((hz - 1500) / 300, 2)) +
+        const double formants = std::exp(-std::pow((hz - 600) / 200, 2)) +
+                                0.5 * std::exp(-std::pow((hz - 1500) / 300, 2)) +
                                 0.1 * std::exp(-std::pow((hz - 2600) / 400, 2));
         value += formants * std::sin(k * phase_);
       }
@@ -59,7 +60,8 @@ class FakeEngine : public assistant::Engine {
       return nullptr;
     }
   };
-  Result<void> submit(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop) override {
+  Result<void> submit(assistant::Request request, std::shared_ptr<assistant::Sink> sink,
+                      std::stop_token stop) override {
     if (refuse) return std::unexpected(*refuse);
     asked.push_back({std::move(request), std::move(sink), stop});
     return {};
@@ -97,7 +99,8 @@ class Talk : public testing::Test {
   void send_sound(const std::vector<float>& samples) {
     for (size_t at = 0; at < samples.size(); at += 480) {
       std::vector<uint8_t> bytes;
-      media::to_wire(std::span(samples).subspan(at, std::min<size_t>(480, samples.size() - at)), media::WireFormat::pcm16, bytes);
+      media::to_wire(std::span(samples).subspan(at, std::min<size_t>(480, samples.size() - at)),
+                     media::WireFormat::pcm16, bytes);
       wait(20);
       send(wire::AppendInput{std::move(bytes)});
     }
@@ -176,7 +179,10 @@ class Talk : public testing::Test {
   std::string prompt(size_t index) {
     std::string words;
     for (const auto& turn : asked(index).request.turns) {
-      words += turn.role == assistant::Role::user ? "U:" : turn.role == assistant::Role::assistant ? "A:" : turn.role == assistant::Role::tool ? "T:" : "S:";
+      words += turn.role == assistant::Role::user        ? "U:"
+               : turn.role == assistant::Role::assistant ? "A:"
+               : turn.role == assistant::Role::tool      ? "T:"
+                                                         : "S:";
       for (const auto& part : turn.parts) {
         if (const auto* words_of = std::get_if<std::string>(&part)) words += *words_of;
         if (std::holds_alternative<assistant::SoundPart>(part)) words += "<sound>";

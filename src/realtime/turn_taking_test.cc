@@ -379,7 +379,8 @@ TEST(VoiceDetector, SpeechNotNoise) {
   const auto hear = [&](const std::vector<float>& samples) {
     bool began = false;
     const auto sound = media::resample(samples, 24000, 16000);
-    for (size_t at = 0; at + 320 <= sound.size(); at += 320) began |= detector.push(std::span(sound).subspan(at, 320), 0.5);
+    for (size_t at = 0; at + 320 <= sound.size(); at += 320)
+      began |= detector.push(std::span(sound).subspan(at, 320), 0.5);
     return began;
   };
   std::mt19937 random(3);

@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "base/check.h"
+#include "server/realtime_session.h"
 
 namespace calliope::server {
 
@@ -54,6 +55,7 @@ asio::awaitable<void> Connection::run() {
 void Connection::close_when_idle() {
   asio::post(stream_.get_executor(), [self = shared_from_this()] {
     if (self->idle_) self->stream_.cancel();
+    if (const auto realtime = self->realtime_.lock()) realtime->drain();
   });
 }
 

@@ -13,6 +13,7 @@
 namespace calliope::server {
 
 struct PendingAnswer;
+class RealtimeSession;
 
 /// What is told about one request when it is over.
 struct RequestLog {
@@ -70,6 +71,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void end_request();
   asio::awaitable<void> chat(Parser& parser);
 
+  // realtime_route.cc: conversations over a WebSocket
+  asio::awaitable<void> realtime(Parser& parser);
+  asio::awaitable<void> client_secret(Parser& parser);
+
   // chat_route.cc: asking the engine
   asio::awaitable<void> answer(std::string body);
   asio::awaitable<void> answer_whole(EventQueue& events, PendingAnswer& pending);
@@ -82,6 +87,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::shared_ptr<Context> context_;
   beast::flat_buffer buffer_;
   asio::steady_timer wake_timer_;
+  std::weak_ptr<RealtimeSession> realtime_;
   bool woken_ = false;
   bool idle_ = false;
   bool first_request_ = true;

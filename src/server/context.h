@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/asio.h"
+#include "server/client_secrets.h"
 #include "server/metrics.h"
 #include "server/server.h"
 #include "server/spoken_answer_store.h"
@@ -77,6 +78,7 @@ struct Context {
   const int64_t started_s =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   SpokenAnswerStore spoken_answers;
+  ClientSecrets client_secrets;
   Metrics metrics;
   ActiveRequests active;
   asio::thread_pool workers;

@@ -1,39 +1,15 @@
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 
 #include "api/chat_response.h"
 #include "server/connection.h"
+#include "server/keys.h"
+#include "server/url.h"
 #include "server/prometheus_text.h"
 #include "server/web_assets.h"
 
 namespace calliope::server {
 
 namespace {
-
-/// %41 -> A. None when it is no valid escape.
-std::optional<std::string> percent_decode(std::string_view text) {
-  std::string result;
-  const auto digit = [](char c) -> int {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      result.push_back(text[i]);
-      continue;
-    }
-    if (i + 2 >= text.size() || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0) return std::nullopt;
-    result.push_back(static_cast<char>(digit(text[i + 1]) << 4 | digit(text[i + 2])));
-    i += 2;
-  }
-  return result;
-}
-
-bool same_key(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
 
 /// The page may load only what this server gives it, and no other page may frame it.
 constexpr std::string_view kPageHeaders =
@@ -69,11 +45,12 @@ asio::awaitable<void> Connection::route(Parser& parser) {
   const http::verb method = header.method();
   const bool reading = method == http::verb::get || method == http::verb::head;
 
-  const bool is_chat = path == "/v1/chat/completions";
+  const bool is_chat = path == "/v1/chat/completions", is_secret = path == "/v1/realtime/client_secrets";
+  const bool is_realtime = path == "/v1/realtime", is_post = is_chat || is_secret;
   const bool is_api = path == "/v1" || path.starts_with("/v1/");
   const bool is_model = path.starts_with("/v1/models/");
   const WebAsset* asset = is_api ? nullptr : find_web_asset(path);
-  const bool known = is_chat || is_model || path == "/v1/models" || path == "/healthz" || path == "/readyz" || path == "/metrics" || asset != nullptr;
+  const bool known = is_post || is_realtime || is_model || path == "/v1/models" || path == "/healthz" || path == "/readyz" || path == "/metrics" || asset != nullptr;
 
   if (is_api && method == http::verb::options && !context_->options.allow_origin.empty()) {
     Reply reply{.status = 204, .content_type = "text/plain"};
@@ -82,23 +59,25 @@ asio::awaitable<void> Connection::route(Parser& parser) {
         "Access-Control-Allow-Headers: *, Authorization, Content-Type\r\nAccess-Control-Max-Age: 600\r\n";
     co_return co_await send(std::move(reply));
   }
-  if (is_api) {
+  if (is_api && !is_realtime) {
     const bool admitted = co_await admit(header, context_->options.api_keys);
     if (!admitted) co_return;
   }
   if (!known) {
     const std::string message =
-        fmt::format("Unknown request URL: {} {}. Requests go to /v1/chat/completions and /v1/models.", log_.method,
+        fmt::format("Unknown request URL: {} {}. Requests go to /v1/chat/completions, /v1/realtime and /v1/models.", log_.method,
                     path.substr(0, 200));
     co_return co_await send_error(api::error_reply({.status = 404, .message = message, .code = "unknown_url"}));
   }
-  if (is_chat ? method != http::verb::post : !reading) {
-    const std::string allow = is_chat ? "POST" : "GET, HEAD";
+  if (is_post ? method != http::verb::post : !reading) {
+    const std::string allow = is_post ? "POST" : "GET, HEAD";
     const std::string message = fmt::format("{} is not allowed here; use {}.", log_.method, allow);
     co_return co_await send_error(api::error_reply({.status = 405, .message = message, .code = "method_not_allowed"}),
                                   "Allow: " + allow + "\r\n");
   }
   if (is_chat) co_return co_await chat(parser);
+  if (is_secret) co_return co_await client_secret(parser);
+  if (is_realtime) co_return co_await realtime(parser);
 
   if (path == "/healthz") co_return co_await send(alive());
   if (path == "/readyz") co_return co_await send(ready(*context_));
@@ -135,9 +114,7 @@ asio::awaitable<bool> Connection::admit(const http::request_header<>& header, co
   std::string_view given = header[http::field::authorization];
   if (given.size() > 7 && beast::iequals(given.substr(0, 7), "Bearer ")) {
     given.remove_prefix(7);
-    bool found = false;
-    for (const std::string& key : keys) found |= same_key(key, given);
-    if (found) co_return true;
+    if (is_one_of(given, keys)) co_return true;
   }
   const bool none = header[http::field::authorization].empty();
   api::ErrorText text{.status = 401, .code = "invalid_api_key"};

@@ -9,6 +9,7 @@
 #include "api/chat_request.h"
 #include "assistant/engine.h"
 #include "base/result.h"
+#include "realtime/settings.h"
 #include "server/log_format.h"
 
 namespace calliope::server {
@@ -38,9 +39,10 @@ struct ServerOptions {
   std::chrono::milliseconds drain{60'000};          ///< what requests get to end when the server stops
   std::chrono::seconds spoken_answers_kept{3600};
   api::ChatLimits limits = {};
+  realtime::Settings realtime = {};  ///< of /v1/realtime's sessions
 };
 
-/// The HTTP server: OpenAI's chat completions and models, /healthz, /readyz, /metrics and the page. One line of log a request, to stderr.
+/// The HTTP server: OpenAI's chat completions, models and realtime sessions, /healthz, /readyz, /metrics and the page. One line of log a request, to stderr.
 class Server {
  public:
   /// Binds and listens. Errors: io, when the address cannot be had.
