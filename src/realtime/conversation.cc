@@ -81,7 +81,10 @@ void Conversation::error(ErrorCode code, std::string message, std::string field,
 
 void Conversation::poll(TimePoint now) {
   now_ = now;
-  while (auto event = inbox_->pop()) on_run_event(event->first, std::move(event->second));
+  for (auto& [run, event] : inbox_->take()) {
+    on_run_event(run, std::move(event));
+    if (shared_.outbox.bytes() > settings_.outbox_bytes) end("slow_reader");
+  }
   if (over_) return;
   if (now_ >= ends_at_) {
     error(ErrorCode::invalid_argument,

@@ -23,13 +23,9 @@ void Inbox::push(uint64_t run, assistant::Event event) {
   if (first && wake_) wake_();
 }
 
-std::optional<std::pair<uint64_t, assistant::Event>> Inbox::pop() {
+std::deque<std::pair<uint64_t, assistant::Event>> Inbox::take() {
   const std::lock_guard lock(mutex_);
-  if (events_.empty()) return std::nullopt;
-  auto event = std::move(events_.front());
-  events_.pop_front();
-  if (events_.empty()) events_ = {};  // gives the memory back
-  return event;
+  return std::exchange(events_, {});
 }
 
 void Inbox::close() {

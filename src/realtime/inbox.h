@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 #include "assistant/engine.h"
@@ -20,7 +19,8 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
 
   /// A sink whose events carry the number of a run.
   std::shared_ptr<assistant::Sink> sink(uint64_t run);
-  std::optional<std::pair<uint64_t, assistant::Event>> pop();
+  /// All that wait, oldest first; `wake` tells of the next.
+  std::deque<std::pair<uint64_t, assistant::Event>> take();
   /// After this, `wake` is called no more, and not being called either; events are thrown away.
   void close();
 

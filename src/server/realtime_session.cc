@@ -195,20 +195,26 @@ asio::awaitable<bool> RealtimeSession::read_event(std::string& event, bool& too_
 }
 
 asio::awaitable<void> RealtimeSession::take(std::string event) {
-  const auto parse = [&] {
+  using Parsed = std::expected<wire::ClientEvent, wire::BadEvent>;
+  const auto parse = [&]() -> Parsed {
     const wire::ClientEventContext context{
         .decoder = *context_->decoder, .session = conversation_->session(), .models = context_->models};
     return wire::parse_client_event(event, context);
   };
   // Decoding pictures and long sounds takes its time: not here, where everybody's sound passes.
   const bool heavy = event.size() > kInlineBytes || event.find("input_image") != std::string::npos;
-  auto parsed = heavy ? co_await on_worker(*context_, parse) : parse();
-  if (gone_) co_return;
-  if (parsed) {
-    conversation_->handle(*std::move(parsed), Clock::now());
+  std::optional<Parsed> parsed;
+  if (heavy) {
+    parsed.emplace(co_await on_worker(*context_, parse));
   } else {
-    conversation_->complain(std::move(parsed.error().error), std::move(parsed.error().event_id),
-                            std::move(parsed.error().code));
+    parsed.emplace(parse());
+  }
+  if (gone_) co_return;
+  if (parsed->has_value()) {
+    conversation_->handle(std::move(parsed->value()), Clock::now());
+  } else {
+    wire::BadEvent& bad = parsed->error();
+    conversation_->complain(std::move(bad.error), std::move(bad.event_id), std::move(bad.code));
   }
   settle();
 }

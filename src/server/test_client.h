@@ -66,6 +66,22 @@ class TestClient {
     return true;
   }
 
+  /// Takes so many bytes; less at the end.
+  std::string take(size_t size) {
+    while (buffer_.size() < size && more()) {
+    }
+    std::string bytes = buffer_.substr(0, size);
+    buffer_.erase(0, bytes.size());
+    return bytes;
+  }
+  /// Reads the head of a response alone; finish() reads its body.
+  Response read_head() { return read(true); }
+  Response finish(Response response) {
+    const size_t field = response.head.find("content-length: ");
+    if (field != std::string::npos) response.body = take(std::stoul(response.head.substr(field + 16)));
+    return response;
+  }
+
   /// Reads one response. `no_body` for answers to HEAD.
   Response read(bool no_body = false) {
     Response response;
