@@ -53,6 +53,8 @@ class SpeechRun {
   std::vector<model::Picker> pickers_;
   std::vector<model::TalkerStep> steps_;
   model::TalkerScratch scratch_;
+  std::vector<model::Code2WavStep> vocoding_;
+  model::Code2WavScratch vocoder_;
   Tensor embeds_, texts_, start_, rows_;
   std::vector<int32_t> ids_;
   int prompt_, frames_ = 0, token_ = 0;
@@ -129,13 +131,15 @@ void SpeechRun::step() {
 
 // When engine::Speech would: up to four frames at a time, once the listener has some in hand.
 Result<void> SpeechRun::vocode(bool all) {
-  for (Voice& voice : voices_) {
-    const auto waiting = static_cast<int>(voice.waiting.size() / voice.frame.size());
-    if (!all && waiting < std::clamp(frames_ / 8, 1, 4)) continue;
-    TRY(const auto samples, voice.vocoder.step(voice.waiting));
-    if (!engine::all_finite(samples)) return std::unexpected(engine::not_finite("code2wav"));
-    voice.waiting.clear();
+  const auto waiting = static_cast<int>(voices_.front().waiting.size() / voices_.front().frame.size());
+  if (!all && waiting < std::clamp(frames_ / 8, 1, 4)) return {};
+  vocoding_.clear();
+  for (Voice& voice : voices_) vocoding_.push_back({.stream = &voice.vocoder, .codes = voice.waiting, .samples = {}});
+  TRY_VOID(model::Code2WavStream::step(vocoding_, vocoder_));
+  for (const model::Code2WavStep& step : vocoding_) {
+    if (!engine::all_finite(step.samples)) return std::unexpected(engine::not_finite("code2wav"));
   }
+  for (Voice& voice : voices_) voice.waiting.clear();
   return {};
 }
 

@@ -158,7 +158,6 @@ bool Speech::begins_step(SpeechScratch& scratch) {
     begin(scratch);
   }
   done_ = frames_ >= options_.max_frames;
-  if (done_) vocode();
   return !done_;
 }
 
@@ -168,7 +167,7 @@ void Speech::step(std::span<Speech* const> speeches, SpeechScratch& s) {
   for (Speech* speech : speeches) {
     if (speech->begins_step(s)) s.going.push_back(speech);
   }
-  if (s.going.empty()) return;
+  if (s.going.empty()) return vocode(speeches, s);
   s.ids.clear();
   for (const Speech* speech : s.going) {
     if (!speech->text_.empty()) s.ids.push_back(speech->text_.front());
@@ -199,11 +198,9 @@ void Speech::step(std::span<Speech* const> speeches, SpeechScratch& s) {
   }
   model.talker->step(s.steps, s.talker);
   for (size_t i = 0; i < s.going.size(); ++i) s.going[i]->finish_step(s.steps[i].ended);
+  vocode(speeches, s);
 }
 
-// The vocoder takes one frame at a time until the listener has some in hand, then up to four, for which it reads its
-// weights once: 67 ms a frame instead of 93 at released sizes. So there is little to win by several answers in one pass;
-// at calliope-nano's sizes, 0.75 ms a frame either way, nothing.
 void Speech::finish_step(bool ended) {
   done_ = ended || !finite_;
   if (!finite_) {
@@ -214,21 +211,44 @@ void Speech::finish_step(bool ended) {
     ++frames_;
     codes_.insert(codes_.end(), frame_.begin(), frame_.end());
   }
-  if (done_ || frames_ - vocoded_frames() >= std::clamp(frames_ / 8, 1, 4)) vocode();
 }
 
 int Speech::vocoded_frames() const { return static_cast<int>(vocoder_.frames()); }
 
-void Speech::vocode() {
-  if (vocoded_frames() == frames_) return;
-  outcome_ = vocoder_.step(std::span(codes_).subspan(static_cast<size_t>(vocoded_frames()) * frame_.size()));
-  if (outcome_ && !all_finite(*outcome_)) outcome_ = std::unexpected(not_finite("code2wav"));
+// The vocoder takes one frame at a time until the listener has some in hand, then up to four, for which it reads its
+// weights once.
+bool Speech::wants_vocoding() const {
+  const int waiting = frames_ - vocoded_frames();
+  return outcome_ && waiting > 0 && (done_ || waiting >= std::clamp(frames_ / 8, 1, 4));
+}
+
+// All answers whose turn it is in one pass.
+void Speech::vocode(std::span<Speech* const> speeches, SpeechScratch& s) {
+  s.frames.clear();
+  s.vocoding.clear();
+  for (Speech* speech : speeches) {
+    if (!speech->wants_vocoding()) continue;
+    const auto codes = std::span(speech->codes_).subspan(static_cast<size_t>(speech->vocoded_frames()) * speech->frame_.size());
+    s.frames.push_back({.stream = &speech->vocoder_, .codes = codes, .samples = {}});
+    s.vocoding.push_back(speech);
+  }
+  const auto spoken = model::Code2WavStream::step(s.frames, s.vocoder);
+  for (size_t i = 0; i < s.vocoding.size(); ++i) {
+    Result<std::span<const float>>& outcome = s.vocoding[i]->outcome_;
+    if (!spoken) {
+      outcome = std::unexpected(spoken.error());
+    } else if (!all_finite(s.frames[i].samples)) {
+      outcome = std::unexpected(not_finite("code2wav"));
+    } else {
+      outcome = s.frames[i].samples;
+    }
+  }
 }
 
 Result<std::span<const float>> Speech::step() {
-  SpeechScratch scratch;
+  if (!scratch_) scratch_ = std::make_unique<SpeechScratch>();
   Speech* self = this;
-  step({&self, 1}, scratch);
+  step({&self, 1}, *scratch_);
   return outcome_;
 }
 

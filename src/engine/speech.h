@@ -34,6 +34,9 @@ struct SpeechScratch {
   std::vector<int32_t> ids;
   std::vector<Speech*> going;
   tensor::Tensor rows, embeds, texts;
+  model::Code2WavScratch vocoder;
+  std::vector<model::Code2WavStep> frames;  // of those whose frames become samples
+  std::vector<Speech*> vocoding;
 };
 
 /// Speaks one answer while its text is still coming: talker, code predictor and vocoder, frame by frame.
@@ -68,7 +71,7 @@ class Speech {
   Result<std::span<const float>> step();
 
   /// One frame of each, all in one pass through talker and code predictor, each as it would be alone; outcome() tells.
-  /// All must be ready().
+  /// All must be ready(). The samples stay valid until the scratch is used again.
   static void step(std::span<Speech* const> speeches, SpeechScratch& scratch);
   const Result<std::span<const float>>& outcome() const { return outcome_; }
 
@@ -86,11 +89,12 @@ class Speech {
   void run_prompt_rows(tensor::Rows rows, SpeechScratch& scratch);
   void begin(SpeechScratch& scratch);
   bool begins_step(SpeechScratch& scratch);
+  bool wants_vocoding() const;
+  static void vocode(std::span<Speech* const> speeches, SpeechScratch& scratch);
   std::span<const float> after_text();
   int32_t pick(Sampler& sampler, std::span<float> logits);
   void finish_step(bool ended);
   int vocoded_frames() const;
-  void vocode();
 
   const model::Model& model_;
   const model::Talker& talker_;
@@ -108,6 +112,7 @@ class Speech {
   std::deque<int32_t> text_;     // tokens waiting
   std::vector<int32_t> frame_, codes_;
   Result<std::span<const float>> outcome_;
+  std::unique_ptr<SpeechScratch> scratch_;  // of steps alone
   int frames_ = 0;
   bool begun_ = false, text_ended_ = false, eos_given_ = false, done_ = false, finite_ = true;
 };

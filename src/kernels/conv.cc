@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/conv_bf16_internal.h"
@@ -120,29 +121,68 @@ void in_pieces(int64_t rows, int64_t rows_at_once, int64_t panels, int64_t panel
                });
 }
 
-void conv_bf16(const Windows& x, const PackedWeight& w, tensor::Rows y) {
+// A run of windows of one task.
+struct RowBlock {
+  detail::Bf16Windows x;
+  tensor::Rows y;
+  int64_t begin, end;
+};
+
+void conv_bf16(std::span<const ConvTask> tasks, const PackedWeight& w) {
+  // 96 windows at a time: their inputs stay in the first-level cache while a few panels pass by, and the weights of three
+  // panels in the second while windows of all tasks do.
+  constexpr int64_t kRows = 96, kPanels = 3;
   thread_local tensor::Tensor scratch;  // bf16 in the place of f32
-  const int64_t count = (x.rows - 1) * x.stride + (x.taps - 1) * x.tap_stride + x.cols;
-  scratch.resize({(count + 1) / 2});
-  auto* rounded = reinterpret_cast<uint16_t*>(scratch.data());
+  thread_local std::vector<RowBlock> blocks;
+  const auto extent = [](const Windows& x) { return (x.rows - 1) * x.stride + (x.taps - 1) * x.tap_stride + x.cols; };
+  int64_t words = 0, rows = 0;
+  for (const ConvTask& task : tasks) {
+    if (task.x.rows > 0) words += (extent(task.x) + 1) / 2;
+    rows += task.x.rows;
+  }
+  if (rows == 0) return;
+  scratch.resize({words});
+  blocks.clear();
   const auto round = choose<detail::RoundToBf16>(detail::round_to_bf16_plain, detail::round_to_bf16_avx2, detail::round_to_bf16_avx512);
-  parallel_for(count, 65536, [&](int64_t begin, int64_t end) { round(x.data + begin, end - begin, rounded + begin); });
+  words = 0;
+  for (const auto& [x, y] : tasks) {
+    if (x.rows == 0) continue;
+    auto* rounded = reinterpret_cast<uint16_t*>(scratch.data() + words);
+    parallel_for(extent(x), 65536, [&](int64_t begin, int64_t end) { round(x.data + begin, end - begin, rounded + begin); });
+    words += (extent(x) + 1) / 2;
+    const detail::Bf16Windows windows{rounded, x.stride, x.taps, x.tap_stride, x.cols};
+    for (int64_t row = 0; row < x.rows; row += kRows) blocks.push_back({windows, y, row, std::min(row + kRows, x.rows)});
+  }
   const auto avx512 = active_isa() == Isa::avx512bf16 ? detail::conv_bf16_slice_avx512bf16 : detail::conv_bf16_slice_avx512;
   const auto slice = choose<detail::ConvBf16Slice>(detail::conv_bf16_slice_plain, detail::conv_bf16_slice_avx2, avx512);
-  const detail::Bf16Windows windows{rounded, x.stride, x.taps, x.tap_stride, x.cols};
-  // Three panels' weights stay in the second-level cache while windows pass by.
-  in_pieces(x.rows, 96, panels_of(w.out()), 3, x.inner(), [&](const detail::ConvRange& range) { slice(windows, w, y, range); });
+  const int64_t panels = panels_of(w.out()), panel_blocks = (panels + kPanels - 1) / kPanels, count = std::ssize(blocks);
+  const int64_t work = std::min(rows, kRows) * std::min(panels, kPanels) * PackedWeight::kPanel * w.inner();
+  const std::span<const RowBlock> shared = blocks;
+  parallel_for(count * panel_blocks, std::max<int64_t>(1, 65536 / std::max<int64_t>(1, work)), [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const RowBlock& block = shared[static_cast<size_t>(item % count)];
+      const int64_t panel = item / count * kPanels;
+      slice(block.x, w, block.y,
+            {.row_begin = block.begin, .row_end = block.end, .panel_begin = panel, .panel_end = std::min(panel + kPanels, panels)});
+    }
+  });
 }
 
 }  // namespace
 
-void conv(const Windows& x, const PackedWeight& w, tensor::Rows y) {
-  check_shapes(x, w, y);
-  if (x.rows == 0) return;
-  if (w.products() == Products::bf16) return conv_bf16(x, w, y);
+void conv(std::span<const ConvTask> tasks, const PackedWeight& w) {
+  for (const auto& [x, y] : tasks) check_shapes(x, w, y);
+  if (w.products() == Products::bf16) return conv_bf16(tasks, w);
   const auto slice = choose<detail::ConvSlice>(detail::conv_slice_plain, detail::conv_slice_avx2, detail::conv_slice_avx512);
-  // 96 windows (tiles of 6 or 12) keep a run of weights in L1 for a while; 4 panels are what a tile of one row takes.
-  in_pieces(x.rows, 96, panels_of(w.out()), 4, x.inner(), [&](const detail::ConvRange& range) { slice(x, w, y, range); });
+  for (const auto& [x, y] : tasks) {
+    // 96 windows (tiles of 6 or 12) keep a run of weights in L1 for a while; 4 panels are what a tile of one row takes.
+    in_pieces(x.rows, 96, panels_of(w.out()), 4, x.inner(), [&](const detail::ConvRange& range) { slice(x, w, y, range); });
+  }
+}
+
+void conv(const Windows& x, const PackedWeight& w, tensor::Rows y) {
+  const ConvTask task{x, y};
+  conv({&task, 1}, w);
 }
 
 void conv_reference(const Windows& x, const PackedWeight& w, tensor::Rows y) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "tensor/tensor.h"
 
@@ -68,6 +69,15 @@ class PackedWeight {
 /// Every y[r, o] is summed in the same order whatever the number of windows and threads; with bf16 products it is the same,
 /// bit for bit, for every instruction set, too, but where numbers are smaller than 2^-126.
 void conv(const Windows& x, const PackedWeight& w, tensor::Rows y);
+
+/// One conv() of several with the same weights.
+struct ConvTask {
+  Windows x;
+  tensor::Rows y;
+};
+
+/// conv() of each task; bf16 weights are read once for all.
+void conv(std::span<const ConvTask> tasks, const PackedWeight& w);
 
 /// The plain loop conv() is tested against: double accumulator, no blocking.
 void conv_reference(const Windows& x, const PackedWeight& w, tensor::Rows y);

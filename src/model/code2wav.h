@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kernels/attention.h"
+#include "kernels/conv.h"
 #include "model/config.h"
 #include "model/weights.h"
 #include "tensor/tensor.h"
@@ -34,6 +36,22 @@ class Code2Wav {
   std::shared_ptr<const Parts> parts_;
 };
 
+class Code2WavStream;
+
+/// The next frames of one stream of several.
+struct Code2WavStep {
+  Code2WavStream* stream = nullptr;
+  std::span<const int32_t> codes;  ///< [n * num_quantizers] of n >= 0 frames
+  std::span<const float> samples;  ///< set to what they complete, valid until the scratch is used again
+};
+
+/// Buffers of a step, whatever the number of streams; a step no larger than the largest before allocates nothing.
+struct Code2WavScratch {
+  tensor::Tensor hidden, normed, query, keys, values, branch, gate, up, cosine, sine, unit, samples;
+  std::vector<kernels::KeyRange> ranges;
+  std::vector<kernels::ConvTask> convolutions;
+};
+
 /// The same, frame by frame. Everything is causal: after n frames in steps of any sizes, exactly the first samples(n)
 /// samples of the whole have come out, bit for bit. Nothing is held back, so there is nothing to finish: when the codes
 /// end, the waveform has ended.
@@ -48,6 +66,10 @@ class Code2WavStream {
   /// On an error (as in Code2Wav::decode) nothing has changed. Allocates only when n is larger than ever before.
   Result<std::span<const float>> step(std::span<const int32_t> codes);
 
+  /// Several streams of one model in one pass, which reads the weights once; each comes out as it would alone, bit for bit.
+  /// On an error in any of the codes no stream has changed.
+  static Result<void> step(std::span<Code2WavStep> steps, Code2WavScratch& scratch);
+
   /// Back to the state of a new stream; keeps the memory.
   void reset();
 
@@ -56,8 +78,10 @@ class Code2WavStream {
 
  private:
   struct State;
+  struct Pass;
   Code2Wav model_;
   std::unique_ptr<State> state_;
+  std::unique_ptr<Code2WavScratch> scratch_;  // of steps alone
 };
 
 }  // namespace calliope::model

@@ -110,6 +110,46 @@ TEST_F(Quantize, WhatIsStoredHow) {
   EXPECT_EQ(stored_type("code2wav.decoder.0.conv.weight", odd, DType::q8_0), DType::f16) << "its inputs are no pairs";
 }
 
+// Streams at different places, with different numbers of new frames, none among them.
+TEST_F(Quantize, VocodersInOnePassSpeakAsEachAlone) {
+  ASSERT_TRUE(quantize_model(open(CALLIOPE_SOURCE_DIR "/models/calliope-nano"), DType::q4_0, file("x.gguf")));
+  for (const std::string& path : {std::string(CALLIOPE_SOURCE_DIR "/models/calliope-nano"), file("x.gguf")}) {
+    const auto model = load_model(path);
+    ASSERT_TRUE(model) << model.error().message;
+    const Code2Wav& vocoder = *(*model)->code2wav;
+    const auto groups = static_cast<size_t>(vocoder.config().num_quantizers);
+    std::vector<std::vector<int32_t>> codes(3);
+    for (size_t b = 0; b < codes.size(); ++b) {
+      for (size_t i = 0; i < 30 * groups; ++i) codes[b].push_back(static_cast<int32_t>((i * 7919 + b * 104729) % 509));
+    }
+    std::vector<Code2WavStream> streams;
+    for (size_t b = 0; b < codes.size(); ++b) streams.emplace_back(vocoder);
+    std::vector<std::vector<float>> spoken(codes.size());
+    std::vector<size_t> at = {0, 0, 0};
+    Code2WavScratch scratch;
+    const size_t frames[][3] = {{1, 0, 0}, {1, 3, 0}, {0, 0, 4}, {2, 1, 1}, {1, 1, 1}, {4, 1, 0}, {3, 4, 2}, {1, 2, 4}};
+    for (const auto& counts : frames) {
+      std::vector<Code2WavStep> steps;
+      for (size_t b = 0; b < codes.size(); ++b) {
+        steps.push_back({&streams[b], std::span(codes[b]).subspan(at[b] * groups, counts[b] * groups), {}});
+        at[b] += counts[b];
+      }
+      ASSERT_TRUE(Code2WavStream::step(steps, scratch));
+      for (size_t b = 0; b < codes.size(); ++b) spoken[b].insert(spoken[b].end(), steps[b].samples.begin(), steps[b].samples.end());
+    }
+    for (size_t b = 0; b < codes.size(); ++b) {
+      EXPECT_EQ(streams[b].frames(), static_cast<int64_t>(at[b]));
+      EXPECT_EQ(spoken[b], *vocoder.decode(std::span(codes[b]).first(at[b] * groups))) << path << " stream " << b;
+    }
+    // What is wrong with one stops all, and changes none.
+    const int32_t wrong = static_cast<int32_t>(vocoder.config().codebook_size);
+    const std::vector<int32_t> bad(groups, wrong), good(groups, 1);
+    std::vector<Code2WavStep> steps = {{&streams[0], good, {}}, {&streams[1], bad, {}}};
+    EXPECT_FALSE(Code2WavStream::step(steps, scratch));
+    EXPECT_EQ(streams[0].frames(), static_cast<int64_t>(at[0]));
+  }
+}
+
 // The quantised vocoder against its own values in f32. Convolutions round their inputs to bf16, linear layers to 8 bits.
 TEST_F(Quantize, TheVocoderSpeaksAsItsValuesInF32AndStreamedAsWhole) {
   ASSERT_TRUE(quantize_model(open(CALLIOPE_SOURCE_DIR "/models/calliope-nano"), DType::q8_0, file("q8_0.gguf")));
