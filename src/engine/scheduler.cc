@@ -73,7 +73,7 @@ bool Scheduler::step() {
   worked_ = false;
   check_stops();
   try {
-    begin_next();
+    begin_new();
     admit_waiting();
     plan();
     encode_round();
@@ -110,15 +110,17 @@ void Scheduler::forget_ended() {
   std::erase_if(places_, [](const Place& place) { return place.session->ended(); });
 }
 
-// A chat template and a tokenizer can take their time, so one a round.
-void Scheduler::begin_next() {
-  const auto next = std::ranges::find_if(places_, [](const Place& place) { return !place.session->begun(); });
-  if (next == places_.end()) return;
-  worked_ = true;
-  try {
-    next->session->begin(media_.get(), *memory_, options_.most_live_seconds);
-  } catch (const std::exception& error) {
-    next->session->fail({ErrorCode::internal, error.what()});
+// A chat template and a tokenizer can take their time, so only some a round.
+void Scheduler::begin_new() {
+  const Time start = meter_.now();
+  for (Place& place : places_) {
+    if (place.session->begun()) continue;
+    if (std::exchange(worked_, true) && seconds_between(start, meter_.now()) >= kPieceBesideSpeechS) return;
+    try {
+      place.session->begin(media_.get(), *memory_, options_.most_live_seconds);
+    } catch (const std::exception& error) {
+      place.session->fail({ErrorCode::internal, error.what()});
+    }
   }
 }
 
@@ -224,12 +226,10 @@ void Scheduler::text_round() {
     }
   }
   std::erase_if(sequences_, [](const TextSequence* sequence) { return !sequence->token; });
-  Place* place = tight_ ? nullptr : next_prompt();
-  Session* prefilling = place ? place->session.get() : nullptr;
-  const bool others =
-      std::ranges::any_of(places_, [](const Place& p) { return p.session->drawing() || p.session->speech(); });
-  const auto rows =
-      static_cast<double>(text_.run(sequences_, prefilling ? &prefilling->sequence() : nullptr, prefill_rows(others)));
+  choose_prompts();
+  text_.run(sequences_, pieces_);
+  double rows = 0;
+  for (const auto& piece : pieces_) rows += static_cast<double>(piece.rows);
   const auto tokens = static_cast<double>(active_.size());
   if (tokens + rows > 0) {
     worked_ = true;
@@ -244,15 +244,43 @@ void Scheduler::text_round() {
     if (rows >= kFewestPrefillRows)
       row_s_ = row_s_ == 0 ? seconds / (tokens + rows) : 0.8 * row_s_ + 0.2 * seconds / (tokens + rows);
   }
-  if (!prefilling) return;
-  place->user->served = ++turns_;
-  if (prefilling->prompt_run()) prefilling->end_prompt();
+  for (Place* place : prompts_) {
+    if (place->session->prompt_run()) place->session->end_prompt();
+  }
+}
+
+// Whose prompts get rows in this pass: the next one, and while there is room the next.
+void Scheduler::choose_prompts() {
+  prompts_.clear();
+  pieces_.clear();
+  if (tight_) return;
+  ++prompt_rounds_;
+  const bool others =
+      std::ranges::any_of(places_, [](const Place& place) { return place.session->drawing() || place.session->speech(); });
+  int64_t waiting = 0;
+  for (Place& place : places_) {
+    place.asked = !place.session->prefilling();
+    if (!place.asked) ++waiting;
+  }
+  int64_t room = prefill_rows(others, waiting);
+  while (room > 0) {
+    Place* place = next_prompt();
+    if (!place) return;
+    place->asked = true;
+    TextSequence& sequence = place->session->sequence();
+    if (!text_.begin_piece(sequence, pieces_)) continue;
+    pieces_.push_back({&sequence, std::min(room, sequence.rows_left())});
+    prompts_.push_back(place);
+    room -= pieces_.back().rows;
+    place->user->served = ++turns_;
+  }
 }
 
 // Fewer rows use the weights less well. So it is as many as pay, but beside speech no more than its listeners have time for.
-int64_t Scheduler::prefill_rows(bool others) const {
-  const int64_t most = others ? kPrefillRowsBesideOthers : kPrefillRows;
-  if (row_s_ == 0 || slack_s_ == kNever) return most;
+int64_t Scheduler::prefill_rows(bool others, int64_t prompts) const {
+  int64_t most = others ? kPrefillRowsBesideOthers : kPrefillRows;
+  if (slack_s_ == kNever) return std::min(most * prompts, kPrefillRows);
+  if (row_s_ == 0) return most;
   const double piece = std::clamp(slack_s_ / 4, kPieceBesideSpeechS, kMostPieceBesideSpeechS);
   return std::clamp(static_cast<int64_t>(piece / row_s_), kFewestPrefillRows, most);
 }
@@ -268,7 +296,7 @@ void Scheduler::score_round() {
   }
   if (jobs.empty()) return;
   worked_ = true;
-  const auto scored = scores_.run(jobs, prefill_rows(active_.size() < places_.size()));
+  const auto scored = scores_.run(jobs, prefill_rows(active_.size() < places_.size(), 1));
   for (Session* session : active_) scored ? session->take_scores() : session->fail(scored.error());
 }
 
@@ -276,17 +304,16 @@ void Scheduler::score_round() {
 // first and the one with the fewest rows left: short ones need not wait for long ones. Every fourth time it is the one
 // that came first of all, so all come to an end. Among equals the first: those that begin alike find its pages.
 Scheduler::Place* Scheduler::next_prompt() {
-  ++prompts_;
   Place* best = nullptr;
   for (Place& place : places_) {
-    if (!place.session->prefilling()) continue;
+    if (place.asked) continue;
     if (!best) {
       best = &place;
-      if (prompts_ % 4 == 0) return best;
+      if (prompt_rounds_ % 4 == 0) return best;
       continue;
     }
     const bool shorter =
-        prompts_ % 2 == 1 && place.session->sequence().rows_left() < best->session->sequence().rows_left();
+        prompt_rounds_ % 2 == 1 && place.session->sequence().rows_left() < best->session->sequence().rows_left();
     if (before(place, *best) || (!before(*best, place) && shorter)) best = &place;
   }
   return best;
@@ -305,7 +332,7 @@ void Scheduler::speech_round() {
       // One piece of one talker's prompt a round.
       if (tight_ || std::exchange(prefilled, true)) continue;
       const Time since = meter_.now();
-      speech->prefill(prefill_rows(false), speech_);
+      speech->prefill(prefill_rows(false, 1), speech_);
       count(assistant::Stage::speech_prefill, static_cast<double>(left - speech->prompt_left()), since);
     } else if (speech->ready() && place.turn) {
       active_.push_back(&session);

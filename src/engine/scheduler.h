@@ -21,7 +21,7 @@ struct SchedulerOptions {
 };
 
 /// Runs the open sessions round by round: a piece of the encoders' work, a pass of the thinker with a token of each
-/// answer and a piece of one prompt, then a frame of each answer that is spoken. Who takes part in a round is decided
+/// answer and pieces of prompts, then a frame of each answer that is spoken. Who takes part in a round is decided
 /// by the listeners' clocks: when somebody is about to run dry, those who are; else everybody, but none who has plenty
 /// in hand while others have work. Used by one thread.
 class Scheduler {
@@ -63,22 +63,23 @@ class Scheduler {
   struct Place {
     std::unique_ptr<Session> session;
     User* user = nullptr;
-    bool turn = true;  // takes part in this round
+    bool turn = true;    // takes part in this round
+    bool asked = false;  // whether its prompt is to go on in this pass
   };
 
   void check_stops();
   void plan();
-  void begin_next();
+  void begin_new();
   void admit_waiting();
   void encode_round();
   void answer_round();
   void text_round();
   void score_round();
   void speech_round();
-  Place* next_to_encode();
+  void choose_prompts();
   Place* next_prompt();
   bool before(const Place& a, const Place& b) const;
-  int64_t prefill_rows(bool others) const;
+  int64_t prefill_rows(bool others, int64_t prompts) const;
   void forget_ended();
   void count(assistant::Stage stage, double size, Time since);
 
@@ -95,13 +96,15 @@ class Scheduler {
   // Of one part of a round.
   std::vector<Session*> active_;
   std::vector<TextSequence*> sequences_;
+  std::vector<Place*> prompts_;
+  std::vector<TextStage::PromptPiece> pieces_;
   std::vector<Speech*> speeches_;
 
   bool worked_ = false;   // this round
   bool tight_ = false;    // somebody is about to run dry
   double slack_s_ = 0;    // until somebody does
   int tight_rounds_ = 0;  // in a row
-  uint64_t turns_ = 0, prompts_ = 0;
+  uint64_t turns_ = 0, prompt_rounds_ = 0;
   double row_s_ = 0;  // what a prompt's row costs
 };
 

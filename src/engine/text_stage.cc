@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
+
 namespace calliope::engine {
 
 tensor::Rows TextStage::logits(std::span<TextSequence* const> sequences) {
@@ -17,52 +19,70 @@ tensor::Rows TextStage::logits(std::span<TextSequence* const> sequences) {
   return logits_.rows();
 }
 
-// The prompt's rows come first in the batch: their visual rows are counted from there.
-int64_t TextStage::run(std::span<TextSequence* const> decoding, TextSequence* prefilling, int64_t prefill_tokens) {
+bool TextStage::begin_piece(TextSequence& sequence, std::span<const PromptPiece> beside) const {
+  if (!sequence.looked_up) look_up(sequence);
+  for (const PromptPiece& piece : beside) {
+    const TextSequence& other = *piece.sequence;
+    if (!sequence.prompt.deepstack.empty() && !other.prompt.deepstack.empty()) return false;
+    const auto page = static_cast<size_t>(sequence.state.layout().tokens);
+    const bool alike = sequence.marks.size() > page && other.marks.size() > page &&
+                       std::ranges::equal(std::span(sequence.marks).first(page), std::span(other.marks).first(page));
+    if (!cache_ || sequence.prefilled > 0 || !alike) continue;
+    sequence.looked_up = false;  // by then there is more to find
+    return false;
+  }
+  return true;
+}
+
+// The prompts' rows come first in the batch.
+void TextStage::run(std::span<TextSequence* const> decoding, std::span<const PromptPiece> pieces) {
   const int64_t width = model_.thinker.config().hidden_size;
   positions_.clear();
   sequences_.clear();
   visual_rows_.clear();
   deepstack_.clear();
   media_ = false;
-  if (prefilling && !prefilling->looked_up) look_up(*prefilling);
-  const int64_t prompt_rows =
-      prefilling ? std::min(prefill_tokens, prefilling->prompt.size() - prefilling->prefilled) : 0;
+  int64_t prompt_rows = 0;
+  for (const PromptPiece& piece : pieces) prompt_rows += piece.rows;
   const int64_t rows = prompt_rows + static_cast<int64_t>(decoding.size());
-  if (rows == 0) return 0;
+  if (rows == 0) return;
   x_.resize({rows, width});
-  if (prefilling) add_prompt_rows(*prefilling, prompt_rows);
+  int64_t row = 0;
+  for (const PromptPiece& piece : pieces) row += add_prompt_rows(piece, row);
   add_tokens(decoding, prompt_rows);
 
   model_.thinker.forward(
       {.embeds = x_.rows(), .positions = &positions_, .visual_rows = visual_rows_, .deepstack = deepstack_}, sequences_, scratch_,
       {.accept_hidden = media_ && model_.talker ? &accept_ : nullptr});
 
-  if (prefilling) take_prompt_rows(*prefilling, prompt_rows);
-  for (size_t b = 0; b < decoding.size(); ++b) {
-    TextSequence& sequence = *decoding[b];
-    sequence.token.reset();
-    std::copy_n(x_.rows().row(prompt_rows + static_cast<int64_t>(b)), width, sequence.hidden.begin());
-    keep_pages(sequence);
+  row = 0;
+  for (const PromptPiece& piece : pieces) row += take_prompt_rows(piece, row);
+  for (TextSequence* sequence : decoding) {
+    sequence->token.reset();
+    std::copy_n(x_.rows().row(row++), width, sequence->hidden.begin());
+    keep_pages(*sequence);
   }
-  return prompt_rows;
 }
 
-void TextStage::add_prompt_rows(TextSequence& sequence, int64_t count) {
-  const Prompt& prompt = sequence.prompt;
-  const int64_t begin = sequence.prefilled;
-  std::copy_n(prompt.embeds.rows().row(begin), count * x_.shape()[1], x_.data());
+int64_t TextStage::add_prompt_rows(const PromptPiece& piece, int64_t row) {
+  const Prompt& prompt = piece.sequence->prompt;
+  const int64_t begin = piece.sequence->prefilled, end = begin + piece.rows;
+  std::copy_n(prompt.embeds.rows().row(begin), piece.rows * x_.shape()[1], x_.rows().row(row));
   for (int axis = 0; axis < 3; ++axis) {
     const auto from = prompt.positions.axis[axis].begin() + begin;
-    positions_.axis[axis].insert(positions_.axis[axis].end(), from, from + count);
+    positions_.axis[axis].insert(positions_.axis[axis].end(), from, from + piece.rows);
   }
-  const auto first = std::lower_bound(prompt.visual_rows.begin(), prompt.visual_rows.end(), begin);
-  for (auto row = first; row != prompt.visual_rows.end() && *row < begin + count; ++row) visual_rows_.push_back(*row - begin);
-  for (const auto& level : prompt.deepstack) {
-    deepstack_.push_back(level.rows().slice(first - prompt.visual_rows.begin(), static_cast<int64_t>(visual_rows_.size())));
+  if (!prompt.deepstack.empty()) {
+    CHECK(deepstack_.empty());
+    const auto first = std::ranges::lower_bound(prompt.visual_rows, begin), last = std::ranges::lower_bound(prompt.visual_rows, end);
+    for (auto visual = first; visual != last; ++visual) visual_rows_.push_back(row + *visual - begin);
+    for (const auto& level : prompt.deepstack) {
+      deepstack_.push_back(level.rows().slice(first - prompt.visual_rows.begin(), last - first));
+    }
   }
-  for (int64_t row = begin; row < begin + count; ++row) media_ = media_ || prompt.is_media(row, model_.config.thinker);
-  sequences_.push_back({&sequence.state, count});
+  for (int64_t at = begin; at < end; ++at) media_ = media_ || prompt.is_media(at, model_.config.thinker);
+  sequences_.push_back({&piece.sequence->state, piece.rows});
+  return piece.rows;
 }
 
 void TextStage::add_tokens(std::span<TextSequence* const> decoding, int64_t first_row) {
@@ -76,16 +96,19 @@ void TextStage::add_tokens(std::span<TextSequence* const> decoding, int64_t firs
   model_.thinker.embed(ids_, x_.rows().slice(first_row, static_cast<int64_t>(ids_.size())));
 }
 
-void TextStage::take_prompt_rows(TextSequence& sequence, int64_t rows) {
+int64_t TextStage::take_prompt_rows(const PromptPiece& piece, int64_t first) {
+  TextSequence& sequence = *piece.sequence;
   const int64_t width = x_.shape()[1];
-  for (int64_t row = 0; media_ && model_.talker && row < rows; ++row) {
+  for (int64_t row = 0; media_ && model_.talker && row < piece.rows; ++row) {
     if (!sequence.prompt.is_media(sequence.prefilled + row, model_.config.thinker)) continue;
-    const float* hidden = accept_.rows().row(row);
+    const float* hidden = accept_.rows().row(first + row);
     sequence.media_hidden.insert(sequence.media_hidden.end(), hidden, hidden + width);
   }
-  sequence.prefilled += rows;
-  if (!sequence.prefilling()) sequence.hidden.assign(x_.rows().row(rows - 1), x_.rows().row(rows - 1) + width);
+  sequence.prefilled += piece.rows;
+  const float* last = x_.rows().row(first + piece.rows - 1);
+  if (!sequence.prefilling()) sequence.hidden.assign(last, last + width);
   keep_pages(sequence);
+  return piece.rows;
 }
 
 // Rows of a prompt whose hidden states the talker takes.

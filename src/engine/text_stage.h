@@ -46,14 +46,22 @@ class TextStage {
   /// excepted.
   void replace_prompt(TextSequence& sequence, Prompt prompt) const;
 
-  /// One pass for the tokens drawn by `decoding` (one each) and the next rows of a prompt, at most `prefill_tokens`, if
-  /// there is one. Returns how many rows of the prompt it ran.
-  int64_t run(std::span<TextSequence* const> decoding, TextSequence* prefilling, int64_t prefill_tokens);
+  /// The next rows of a prompt.
+  struct PromptPiece {
+    TextSequence* sequence = nullptr;
+    int64_t rows = 0;
+  };
+  /// To be asked before a piece of a prompt is added to a pass: finds what the prefix cache knows of it. False when it has to
+  /// wait for another pass: it begins as one of the others does, or both have pictures.
+  bool begin_piece(TextSequence& sequence, std::span<const PromptPiece> beside) const;
+
+  /// One pass for the tokens drawn by `decoding` (one each) and pieces of prompts.
+  void run(std::span<TextSequence* const> decoding, std::span<const PromptPiece> pieces);
 
  private:
-  void add_prompt_rows(TextSequence& sequence, int64_t count);
+  int64_t add_prompt_rows(const PromptPiece& piece, int64_t row);
   void add_tokens(std::span<TextSequence* const> decoding, int64_t first_row);
-  void take_prompt_rows(TextSequence& sequence, int64_t rows);
+  int64_t take_prompt_rows(const PromptPiece& piece, int64_t first);
   void look_up(TextSequence& sequence) const;
   void keep_pages(TextSequence& sequence) const;
   int64_t media_rows(const Prompt& prompt, int64_t begin, int64_t end) const;
