@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cli/commands.h"
+#include "cli/eval_command.h"
 #include "cli/option_checks.h"
 #include "cli/serve_command.h"
 #include "kernels/isa.h"
@@ -190,6 +191,8 @@ int run_command_line(int argc, const char* const* argv) {
   add_quantize(app, quantize);
   PerplexityOptions perplexity;
   add_perplexity(app, perplexity);
+  EvalOptions eval;
+  add_eval_options(*app.add_subcommand("eval", "Measure a model, here or at a URL, on questions with known answers"), eval);
   app.footer("calliope COMMAND --help tells more about one of them.\n");  // after the commands, which would inherit it
 
   if (argc < 2) {
@@ -213,6 +216,7 @@ int run_command_line(int argc, const char* const* argv) {
   if (chosen == "info") return run_info(info);
   if (chosen == "bench") return run_bench(bench);
   if (chosen == "quantize") return run_quantize(quantize);
+  if (chosen == "eval") return run_eval(eval);
   if (chosen == "perplexity") return run_perplexity(perplexity);
   return run_trace(trace);
 }
