@@ -62,7 +62,7 @@ struct Panels {
 
 // Tokens whose blocks stay in the second-level cache while panels pass by, blocks of a panel that stay in the first, and
 // panels whose sums so far stay in the second.
-constexpr int64_t kRowsAtOnce = 256, kBlocksAtOnce = 32, kPanelsAtOnce = 16;
+constexpr int64_t kRowsAtOnce = 256, kBlocksAtOnce = 64, kPanelsAtOnce = 16;
 
 // Panels [begin, end) of one task.
 struct PanelRun {

@@ -3,6 +3,7 @@
 #if defined(__AVX512F__) && defined(__AVX512VNNI__)
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/unroll.h"
@@ -44,10 +45,103 @@ void quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
   to[10 * tokens] = __builtin_bit_cast(int32_t, -(scale * static_cast<float>(sum)));
 }
 
+// The largest of each of eight vectors, in order.
+__m256i largest(const __m512i* v) {
+  __m256i half[8], pair[4];
+  CALLIOPE_UNROLL
+  for (int t = 0; t < 8; ++t)
+    half[t] = _mm256_max_epi32(_mm512_castsi512_si256(v[t]), _mm512_extracti64x4_epi64(v[t], 1));
+  CALLIOPE_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    pair[i] = _mm256_max_epi32(_mm256_unpacklo_epi32(half[2 * i], half[2 * i + 1]),
+                               _mm256_unpackhi_epi32(half[2 * i], half[2 * i + 1]));
+  }
+  const __m256i low =
+      _mm256_max_epi32(_mm256_unpacklo_epi64(pair[0], pair[1]), _mm256_unpackhi_epi64(pair[0], pair[1]));
+  const __m256i high =
+      _mm256_max_epi32(_mm256_unpacklo_epi64(pair[2], pair[3]), _mm256_unpackhi_epi64(pair[2], pair[3]));
+  return _mm256_max_epi32(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31));
+}
+
+// Tokens 0, 2 and 1, 3 in, packed to bytes; out: steps 0..3 and 4..7, for each the four tokens.
+void by_steps(__m512i even, __m512i odd, __m512i& first, __m512i& second) {
+  const __m512i low = _mm512_unpacklo_epi32(even, odd), high = _mm512_unpackhi_epi32(even, odd);
+  first = _mm512_unpacklo_epi64(low, high);
+  second = _mm512_unpackhi_epi64(low, high);
+}
+
+// quantize_block of up to eight rows, a lane each; lanes beyond `tokens` repeat the last row and are not stored.
+void quantize_rows(const float* const* rows, DType type, int64_t tokens, int32_t* to) {
+  const auto lanes = static_cast<__mmask8>((1 << tokens) - 1);
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+  __m512i tops[8];
+  CALLIOPE_UNROLL
+  for (int t = 0; t < 8; ++t) {
+    tops[t] = _mm512_max_epi32(_mm512_and_si512(_mm512_loadu_si512(rows[t]), magnitude),
+                               _mm512_and_si512(_mm512_loadu_si512(rows[t] + 16), magnitude));
+  }
+  const __m256i top_bits = largest(tops);
+  const __m256 top = _mm256_castsi256_ps(top_bits), most = _mm256_set1_ps(127.0f);
+  const __mmask8 finite = _mm256_cmplt_epi32_mask(top_bits, _mm256_set1_epi32(0x7f800000));
+  const __mmask8 used = finite & _mm256_cmp_ps_mask(top, _mm256_set1_ps(0x1p-100f), _CMP_GE_OQ);
+  const __m256 scale =
+      _mm256_mask_mov_ps(_mm256_set1_ps(__builtin_nanf("")), finite, _mm256_maskz_div_ps(used, top, most));
+  alignas(32) float inverse[8];
+  _mm256_store_ps(inverse, _mm256_maskz_div_ps(used, most, top));
+
+  __m512i shorts[8];
+  CALLIOPE_UNROLL
+  for (int t = 0; t < 8; ++t) {
+    const __mmask16 all = used >> t & 1 ? 0xffff : 0;
+    const __m512 factor = _mm512_set1_ps(inverse[t]);
+    shorts[t] = _mm512_packs_epi32(_mm512_maskz_cvtps_epi32(all, _mm512_mul_ps(_mm512_loadu_ps(rows[t]), factor)),
+                                   _mm512_maskz_cvtps_epi32(all, _mm512_mul_ps(_mm512_loadu_ps(rows[t] + 16), factor)));
+  }
+  __m512i first[2], second[2];
+  CALLIOPE_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    by_steps(_mm512_packs_epi16(shorts[4 * i], shorts[4 * i + 2]),
+             _mm512_packs_epi16(shorts[4 * i + 1], shorts[4 * i + 3]), first[i], second[i]);
+  }
+  const __m512i front = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
+                back = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+  const __m512i steps[4] = {
+      _mm512_permutex2var_epi64(first[0], front, first[1]), _mm512_permutex2var_epi64(first[0], back, first[1]),
+      _mm512_permutex2var_epi64(second[0], front, second[1]), _mm512_permutex2var_epi64(second[0], back, second[1])};
+  __m256i sums[2];
+  CALLIOPE_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const __m512i ones = _mm512_set1_epi8(1);
+    const __m512i two =
+        _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), ones, steps[2 * i]), ones, steps[2 * i + 1]);
+    sums[i] = _mm256_add_epi32(_mm512_castsi512_si256(two), _mm512_extracti64x4_epi64(two, 1));
+  }
+  CALLIOPE_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    _mm256_mask_storeu_epi32(to + 2 * i * tokens, lanes, _mm512_castsi512_si256(steps[i]));
+    _mm256_mask_storeu_epi32(to + (2 * i + 1) * tokens, lanes, _mm512_extracti64x4_epi64(steps[i], 1));
+  }
+  _mm256_mask_storeu_ps(reinterpret_cast<float*>(to) + 8 * tokens, lanes, scale);
+  const __m256i whole = _mm256_add_epi32(sums[0], sums[1]), offset = _mm256_set1_epi32(-offset_of(type));
+  const __m256i negated =
+      _mm256_castps_si256(_mm256_xor_ps(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(whole)), _mm256_set1_ps(-0.0f)));
+  const bool halves = type == DType::q6_k;
+  _mm256_mask_storeu_epi32(to + 9 * tokens, lanes, _mm256_mullo_epi32(offset, halves ? sums[0] : whole));
+  _mm256_mask_storeu_epi32(to + 10 * tokens, lanes, halves ? _mm256_mullo_epi32(offset, sums[1]) : negated);
+}
+
 void quantize(tensor::ConstRows x, DType type, int32_t* tile) {
-  for (int64_t t = 0; t < x.rows; ++t) {
-    const float* row = x.row(t);
-    for (int64_t b = 0; b < x.cols / 32; ++b) quantize_block(row + 32 * b, type, x.rows, tile + b * kTileWords * x.rows + t);
+  const int64_t tokens = x.rows;
+  const float* rows[8];
+  for (int64_t t = 0; t < 8; ++t) rows[t] = x.row(std::min(t, tokens - 1));
+  for (int64_t b = 0; b < x.cols / 32; ++b, tile += kTileWords * tokens) {
+    if (tokens == 1) {
+      quantize_block(rows[0] + 32 * b, type, 1, tile);
+      continue;
+    }
+    const float* blocks[8];
+    for (int t = 0; t < 8; ++t) blocks[t] = rows[t] + 32 * b;
+    quantize_rows(blocks, type, tokens, tile);
   }
 }
 

@@ -37,8 +37,8 @@ uint16_t to_bf16(float value) {
 template <class Element, class Convert>
 void store(tensor::ConstRows k, tensor::ConstRows v, std::span<const PagedRows> sequences, const PageLayout& layout,
            int64_t layer, Convert convert) {
-  // Heads lie apart in a page; waking a thread pays from some ten thousand elements on.
-  const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(1, k.rows * layout.head_dim));
+  // Heads lie apart in a page. A key's elements lie in as many cache lines: half a thousand are worth a thread.
+  const int64_t grain = std::max<int64_t>(1, 512 / std::max<int64_t>(1, k.rows * layout.head_dim));
   parallel_for(layout.kv_heads, grain, [&](int64_t begin, int64_t end) {
     int64_t first = 0;
     for (const PagedRows& sequence : sequences) {

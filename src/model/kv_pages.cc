@@ -5,10 +5,26 @@
 #include <new>
 #include <utility>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace calliope::model {
 namespace {
 
-constexpr auto kAlignment = std::align_val_t{64};
+constexpr size_t kHuge = size_t{2} << 20;
+
+// Pages of some megabytes lie in huge ones of the system's, where it gives them: attention then seldom waits for a page
+// table.
+std::align_val_t alignment_of(size_t bytes) { return std::align_val_t{bytes >= kHuge ? kHuge : 64}; }
+
+std::byte* allocate(size_t bytes) {
+  auto* data = static_cast<std::byte*>(::operator new[](bytes, alignment_of(bytes)));
+#if defined(__linux__)
+  if (bytes >= kHuge) madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+  return data;
+}
 
 kernels::PageLayout layout_of(const DecoderConfig& config, const KvPages::Options& options) {
   return {.tokens = options.tokens,
@@ -20,7 +36,7 @@ kernels::PageLayout layout_of(const DecoderConfig& config, const KvPages::Option
 
 }  // namespace
 
-void KvPages::Free::operator()(std::byte* bytes) const { ::operator delete[](bytes, kAlignment); }
+void KvPages::Free::operator()(std::byte* data) const { ::operator delete[](data, alignment_of(bytes)); }
 
 KvPages::KvPages(const DecoderConfig& config, const Options& options)
     : layout_(layout_of(config, options)), most_pages_(std::min(options.most_pages, kUnlimited)) {}
@@ -35,7 +51,7 @@ int32_t KvPages::take() {
   CHECK(!full());
   if (free_.empty()) {
     Page& page = pages_.emplace_back();
-    page.bytes.reset(static_cast<std::byte*>(::operator new[](layout_.page_bytes(), kAlignment)));
+    page.bytes = {allocate(layout_.page_bytes()), Free{layout_.page_bytes()}};
     free_.reserve(pages_.capacity());
     free_.push_back(static_cast<int32_t>(pages_.size() - 1));
   }

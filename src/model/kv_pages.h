@@ -49,7 +49,8 @@ class KvPages {
 
  private:
   struct Free {
-    void operator()(std::byte* bytes) const;
+    size_t bytes;
+    void operator()(std::byte* data) const;
   };
   struct Page {
     std::unique_ptr<std::byte[], Free> bytes;
