@@ -81,7 +81,12 @@ int64_t TextStage::add_prompt_rows(const PromptPiece& piece, int64_t row) {
     }
   }
   for (int64_t at = begin; at < end; ++at) media_ = media_ || prompt.is_media(at, model_.config.thinker);
-  sequences_.push_back({&piece.sequence->state, piece.rows});
+  // Only a prompt's last row goes on to the head. What is read or changed after the last layer needs all of them.
+  const model::Config& config = model_.config;
+  const int64_t layers = config.thinker.text.num_hidden_layers;
+  const bool all_rows = static_cast<int64_t>(config.thinker.vision.deepstack_visual_indexes.size()) >= layers ||
+                        (model_.talker && config.talker.accept_hidden_layer >= layers);
+  sequences_.push_back({&piece.sequence->state, piece.rows, all_rows ? model::SequenceRows::kAll : end == prompt.size()});
   return piece.rows;
 }
 

@@ -44,32 +44,33 @@ void Decoder::rope_rows(const Positions& positions, DecoderScratch& s) const {
   }
 }
 
-void Decoder::attend(const Layer& w, Rows x, DecoderScratch& s, const kernels::PageLayout& layout, size_t layer) const {
-  const int64_t tokens = x.rows, dim = config_.head_dim, at = static_cast<int64_t>(layer);
-  s.q.resize({tokens, config_.num_attention_heads * dim});
+// Keys and values of all rows, attention of those of `out`: out.x += attention(out.h).
+void Decoder::attend(const Layer& w, const DecoderScratch::Batch& out, DecoderScratch& s, const kernels::PageLayout& layout,
+                     size_t layer) const {
+  const int64_t tokens = s.all.x.rows, dim = config_.head_dim, at = static_cast<int64_t>(layer);
+  s.q.resize({out.x.rows, config_.num_attention_heads * dim});
   s.k.resize({tokens, config_.num_key_value_heads * dim});
   s.v.resize({tokens, config_.num_key_value_heads * dim});
-  s.a.resize({tokens, config_.num_attention_heads * dim});
-  const Rows h = s.h.rows(), q = s.q.rows(), k = s.k.rows(), v = s.v.rows(), a = s.a.rows();
+  s.a.resize({out.x.rows, config_.num_attention_heads * dim});
+  const Rows q = s.q.rows(), k = s.k.rows(), v = s.v.rows(), a = s.a.rows();
 
   // q [T, heads * dim]; k, v [T, kv_heads * dim]
-  const kernels::LinearTask projections[] = {{h, &w.q_proj, q}, {h, &w.k_proj, k}, {h, &w.v_proj, v}};
+  const kernels::LinearTask projections[] = {{out.h, &w.q_proj, q}, {s.all.h, &w.k_proj, k}, {s.all.h, &w.v_proj, v}};
   linear(projections);
   rms_norm(heads_of(q, dim), w.q_norm, config_.rms_norm_eps, heads_of(q, dim));
   rms_norm(heads_of(k, dim), w.k_norm, config_.rms_norm_eps, heads_of(k, dim));
-  kernels::rope(q, dim, s.cosine.rows(), s.sine.rows());
-  kernels::rope(k, dim, s.cosine.rows(), s.sine.rows());
-  kernels::store_pages(k, v, s.sequences, layout, at);
-  kernels::paged_attention(q, s.sequences,
+  kernels::rope(q, dim, out.cosine, out.sine);
+  kernels::rope(k, dim, s.all.cosine, s.all.sine);
+  kernels::store_pages(k, v, s.all.sequences, layout, at);
+  kernels::paged_attention(q, out.sequences,
                            {.heads = config_.num_attention_heads, .kv_heads = config_.num_key_value_heads, .head_dim = dim,
                             .scale = 1.0f / std::sqrt(static_cast<float>(dim))},
                            layout, at, a);                                     // [T, heads * dim]
-  linear(a, w.o_proj, h);                                                      // [T, D]
-  kernels::add(h, x);                                                          // x += h
+  linear(a, w.o_proj, out.h);                                                  // [T, D]
+  kernels::add(out.h, out.x);                                                  // x += h
 }
 
-void Decoder::mlp(const Layer& w, tensor::ConstRows h, DecoderScratch& s) const {
-  const Rows m = s.m.rows();
+void Decoder::mlp(const Layer& w, tensor::ConstRows h, DecoderScratch& s, Rows m) const {
   if (w.experts.empty()) return kernels::gated_mlp(h, w.mlp, s.mlp, m);
   kernels::experts(h, w.gate, w.experts, {config_.num_experts_per_tok, config_.norm_topk_prob}, s.mlp, m);
   if (!w.shared_expert_gate.weight) return;
@@ -84,15 +85,40 @@ void Decoder::mlp(const Layer& w, tensor::ConstRows h, DecoderScratch& s) const 
   }
 }
 
+// The rows whose output is wanted, apart. False when that is all of them.
+bool Decoder::take_last(std::span<const SequenceRows> sequences, DecoderScratch& s) const {
+  s.last_rows.clear();
+  s.last.sequences.clear();
+  int64_t end = 0;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const kernels::PagedRows& all = s.all.sequences[i];
+    const int64_t count = sequences[i].outputs < 0 ? all.rows : std::min(sequences[i].outputs, all.rows);
+    end += all.rows;
+    for (int64_t row = end - count; row < end; ++row) s.last_rows.push_back(row);
+    s.last.sequences.push_back({.rows = count, .held = all.held + all.rows - count, .pages = all.pages});
+  }
+  if (static_cast<int64_t>(s.last_rows.size()) == end) return false;
+  const auto gather = [&](tensor::ConstRows from, Tensor& to) {
+    to.resize({static_cast<int64_t>(s.last_rows.size()), from.cols});
+    for (size_t i = 0; i < s.last_rows.size(); ++i) std::copy_n(from.row(s.last_rows[i]), from.cols, to.rows().row(static_cast<int64_t>(i)));
+    return to.rows();
+  };
+  s.last.x = gather(s.all.x, s.last_x);
+  s.last.h = gather(s.all.h, s.last_h);
+  s.last.cosine = gather(s.all.cosine, s.last_cosine);
+  s.last.sine = gather(s.all.sine, s.last_sine);
+  return true;
+}
+
 void Decoder::forward(Rows x, const Positions& positions, std::span<const SequenceRows> sequences, DecoderScratch& s,
                       const Observer& observer) const {
   CHECK(x.cols == config_.hidden_size && positions.size() == x.rows);
   if (x.rows == 0) return;
   int64_t rows = 0;
-  s.sequences.clear();
+  s.all.sequences.clear();
   for (const SequenceRows& sequence : sequences) {
     sequence.state->reserve(config_, sequence.state->length() + sequence.rows);
-    s.sequences.push_back(sequence.state->next_rows(sequence.rows));
+    s.all.sequences.push_back(sequence.state->next_rows(sequence.rows));
     rows += sequence.rows;
   }
   CHECK(rows == x.rows);
@@ -100,19 +126,29 @@ void Decoder::forward(Rows x, const Positions& positions, std::span<const Sequen
   s.h.resize({x.rows, config_.hidden_size});
   s.m.resize({x.rows, config_.hidden_size});
   rope_rows(positions, s);
+  s.all.x = x;
+  s.all.h = s.h.rows();
+  s.all.cosine = s.cosine.rows();
+  s.all.sine = s.sine.rows();
 
   if (observer) observer(0, x);
+  bool apart = false;
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& w = layers_[i];
-    rms_norm(x, w.input_layernorm, config_.rms_norm_eps, s.h.rows());          // [T, D]
-    attend(w, x, s, layout, i);                                                // x += attention(h)
-    rms_norm(x, w.post_attention_layernorm, config_.rms_norm_eps, s.h.rows());
-    mlp(w, s.h.rows(), s);                                                     // [T, D]
-    kernels::add(s.m.rows(), x);                                               // x += m
-    if (observer) observer(static_cast<int64_t>(i) + 1, x);
+    rms_norm(x, w.input_layernorm, config_.rms_norm_eps, s.all.h);             // [T, D]
+    apart = i + 1 == layers_.size() && take_last(sequences, s);
+    const DecoderScratch::Batch& out = apart ? s.last : s.all;
+    const Rows m = s.m.rows().slice(0, out.x.rows);
+    attend(w, out, s, layout, i);                                              // x += attention(h)
+    rms_norm(out.x, w.post_attention_layernorm, config_.rms_norm_eps, out.h);
+    mlp(w, out.h, s, m);                                                       // [T, D]
+    kernels::add(m, out.x);                                                    // x += m
+    if (observer) observer(static_cast<int64_t>(i) + 1, out.x);
   }
   for (const SequenceRows& sequence : sequences) sequence.state->advance(sequence.rows);
-  rms_norm(x, norm_, config_.rms_norm_eps, x);
+  const Rows out = apart ? s.last.x : x;
+  rms_norm(out, norm_, config_.rms_norm_eps, out);
+  for (size_t i = 0; apart && i < s.last_rows.size(); ++i) std::copy_n(out.row(static_cast<int64_t>(i)), x.cols, x.row(s.last_rows[i]));
 }
 
 void Decoder::forward(Rows x, const Positions& positions, DecoderState& state, const Observer& observer) const {

@@ -30,15 +30,27 @@ struct Positions {
 
 /// The next `rows` rows of a batch, which belong to one sequence.
 struct SequenceRows {
+  static constexpr int64_t kAll = -1;
   DecoderState* state = nullptr;
   int64_t rows = 0;
+  /// Rows at the end whose output is wanted: the others are done when their keys and values are, and what is left in
+  /// them means nothing.
+  int64_t outputs = kAll;
 };
 
 /// Buffers of a forward pass, kept by the caller so that a pass no larger than the largest before allocates nothing.
 struct DecoderScratch {
+  /// Rows that are run together: hidden states, their normed form, RoPE.
+  struct Batch {
+    tensor::Rows x, h;
+    tensor::ConstRows cosine, sine;
+    std::vector<kernels::PagedRows> sequences;
+  };
   tensor::Tensor cosine, sine, h, q, k, v, a, m;
+  tensor::Tensor last_x, last_h, last_cosine, last_sine;
   kernels::MlpScratch mlp;
-  std::vector<kernels::PagedRows> sequences;
+  Batch all, last;
+  std::vector<int64_t> last_rows;
 };
 
 /// The stack of decoder layers that thinker, talker and code predictor share: pre-norm attention with per-head RMS norm
@@ -49,7 +61,8 @@ class Decoder {
   /// Takes the weights <prefix>layers.N.* and <prefix>norm.weight.
   static Result<Decoder> load(const Weights& weights, const std::string& prefix, const DecoderConfig& config);
 
-  /// Called with i and the hidden states [T, D] after layer i - 1; i = 0 is the input. May change them.
+  /// Called with i and the hidden states [T, D] after layer i - 1; i = 0 is the input. May change them. After the last
+  /// layer it gets the rows whose output is wanted.
   using Observer = std::function<void(int64_t, tensor::Rows)>;
 
   /// Runs T more tokens, some of each of several sequences, whose rows follow one another. x [T, D] holds their
@@ -72,8 +85,9 @@ class Decoder {
     kernels::LinearWeight gate, shared_expert_gate;
     std::vector<kernels::GatedMlpWeight> experts;
   };
-  void attend(const Layer& w, tensor::Rows x, DecoderScratch& s, const kernels::PageLayout& layout, size_t layer) const;
-  void mlp(const Layer& w, tensor::ConstRows h, DecoderScratch& s) const;
+  void attend(const Layer& w, const DecoderScratch::Batch& out, DecoderScratch& s, const kernels::PageLayout& layout, size_t layer) const;
+  bool take_last(std::span<const SequenceRows> sequences, DecoderScratch& s) const;
+  void mlp(const Layer& w, tensor::ConstRows h, DecoderScratch& s, tensor::Rows m) const;
   void rope_rows(const Positions& positions, DecoderScratch& s) const;
 
   DecoderConfig config_;

@@ -68,7 +68,7 @@ void Talker::assistant_rows(ConstRows start, ConstRows first_text, int32_t speak
 }
 
 void Talker::prefill(Rows x, const Positions& positions, TalkerState& state, DecoderScratch& scratch) const {
-  const SequenceRows sequence{&state.decoder, x.rows};
+  const SequenceRows sequence{&state.decoder, x.rows, 1};
   decoder_.forward(x, positions, {&sequence, 1}, scratch);
   state.hidden.resize({1, x.cols});
   std::copy_n(x.row(x.rows - 1), x.cols, state.hidden.data());

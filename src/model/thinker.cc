@@ -53,6 +53,10 @@ void Thinker::forward(const ThinkerInput& input, std::span<const SequenceRows> s
     if (output.accept_hidden && i == accept_hidden_layer_) copy(x, *output.accept_hidden);
   };
   if (output.hidden_states) output.hidden_states->resize(static_cast<size_t>(layers) + 1);
+  // What is looked at or changed after the last layer needs all rows there.
+  const bool all_rows = output.hidden_states || (output.accept_hidden && accept_hidden_layer_ >= layers) ||
+                        static_cast<int64_t>(input.deepstack.size()) >= layers;
+  CHECK(!all_rows || std::ranges::all_of(sequences, [](const SequenceRows& s) { return s.outputs < 0 || s.outputs >= s.rows; }));
   decoder_.forward(input.embeds, *input.positions, sequences, scratch, [&](int64_t i, Rows x) {
     // The last of transformers' hidden_states is the normed one.
     if (i < layers) keep(i, x);
