@@ -1,10 +1,12 @@
 // How fast the kernels are on this machine, beside what the machine can do: `calliope_kernel_bench [threads] [tokens]`.
+// `calliope_kernel_bench --machine [threads]` tells only what the machine can do, as JSON.
 // With one thread the clock is the thread's own, so that other programs disturb less.
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <functional>
 #include <random>
@@ -159,10 +161,16 @@ int main(int argc, char** argv) {
     std::puts("this processor has no AVX-512 VNNI, which the peak is measured with");
     return 1;
   }
+  const bool machine_only = argc > 1 && std::strcmp(argv[1], "--machine") == 0;
+  if (machine_only) --argc, ++argv;
   if (argc > 1) set_thread_count(std::atoi(argv[1]));
   const int64_t tokens = argc > 2 ? std::atoi(argv[2]) : 512;
   const Memory memory;
   const double bandwidth = read_bandwidth(memory), peak = int8_peak();
+  if (machine_only) {
+    std::printf("{\"read_bytes_per_s\": %.4g, \"int8_ops_per_s\": %.4g}\n", bandwidth, 2 * peak);
+    return 0;
+  }
   std::printf("%s, %d threads: reads %.1f GB/s, int8 peak %.0f GOPS\n", std::string(kernels::name_of(kernels::active_isa())).c_str(),
               thread_count(), bandwidth * 1e-9, 2e-9 * peak);
   // q, kv, gate/up and down of Qwen3 0.6B, then 1.7B.

@@ -21,49 +21,68 @@ struct Speed {
   double prefill = 0, decode = 0;  // tokens a second, all sequences together
 };
 
-// One run: `batch` sequences are prefilled one after the other, then decoded greedily together, a token of each a step.
-Speed run_once(const model::Model& model, const BenchOptions& options, int batch) {
-  const model::DecoderConfig& c = model.config.thinker.text;
-  const int64_t prompt = options.prompt_tokens;
-  std::vector<model::DecoderState> states(static_cast<size_t>(batch));
-  std::vector<model::SequenceRows> sequences;
-  model::DecoderScratch scratch;
-  tensor::Tensor x({prompt, c.hidden_size}), hidden({batch, c.hidden_size}), logits({batch, c.vocab_size});
-  model::Positions positions;
-  std::vector<int32_t> ids;
-  for (int i = 0; i < options.prompt_tokens; ++i) {
-    positions.push(i);
-    ids.push_back(static_cast<int32_t>((i * 7919 + 13) % c.vocab_size));
-  }
-  for (auto& state : states) {
-    state.reserve(c, options.prompt_tokens + options.gen_tokens);
-    sequences.push_back({&state, 1});
+// Prefill and decode of `batch` sequences, with memory that is kept from run to run.
+class TextRun {
+ public:
+  TextRun(const model::Model& model, const BenchOptions& options, int batch)
+      : model_(model), config_(model.config.thinker.text), prompt_(options.prompt_tokens), batch_(batch),
+        states_(static_cast<size_t>(batch)), x_({prompt_, config_.hidden_size}), hidden_({batch, config_.hidden_size}),
+        logits_({batch, config_.vocab_size}) {
+    for (auto& state : states_) {
+      state.reserve(config_, options.prompt_tokens + options.gen_tokens);
+      sequences_.push_back({&state, 1});
+    }
   }
 
-  const auto start = Clock::now();
-  for (int b = 0; b < batch; ++b) {
-    const model::SequenceRows sequence{&states[static_cast<size_t>(b)], prompt};
-    model.thinker.embed(ids, x.rows());
-    model.thinker.forward({.embeds = x.rows(), .positions = &positions}, {&sequence, 1}, scratch);
-    std::copy_n(x.rows().row(prompt - 1), c.hidden_size, hidden.rows().row(b));
-  }
-  const auto prefilled = Clock::now();
-  ids.resize(static_cast<size_t>(batch));
-  for (int i = 0; i < options.gen_tokens; ++i) {
-    positions.clear();
-    model.thinker.logits(hidden.rows(), logits.rows());
-    for (int b = 0; b < batch; ++b) {
-      const float* row = logits.rows().row(b);
-      ids[static_cast<size_t>(b)] = static_cast<int32_t>(std::max_element(row, row + c.vocab_size) - row);
-      positions.push(prompt + i);
+  /// The sequences are prefilled one after the other, then decoded together, a token of each a step: given tokens, as
+  /// llama-bench has it, so that sampling is not in the figure.
+  Speed run(int gen_tokens) {
+    for (auto& state : states_) state.truncate(0);
+    ids_.clear();
+    positions_.clear();
+    for (int64_t i = 0; i < prompt_; ++i) {
+      positions_.push(i);
+      ids_.push_back(static_cast<int32_t>((i * 7919 + 13) % config_.vocab_size));
     }
-    model.thinker.embed(ids, hidden.rows());
-    model.thinker.forward({.embeds = hidden.rows(), .positions = &positions}, sequences, scratch);
+    const auto start = Clock::now();
+    for (int b = 0; b < batch_; ++b) {
+      const model::SequenceRows sequence{&states_[static_cast<size_t>(b)], prompt_, 1};
+      model_.thinker.embed(ids_, x_.rows());
+      model_.thinker.forward({.embeds = x_.rows(), .positions = &positions_}, {&sequence, 1}, scratch_);
+      std::copy_n(x_.rows().row(prompt_ - 1), config_.hidden_size, hidden_.rows().row(b));
+    }
+    const auto prefilled = Clock::now();
+    ids_.resize(static_cast<size_t>(batch_));
+    for (int i = 0; i < gen_tokens; ++i) {
+      positions_.clear();
+      model_.thinker.logits(hidden_.rows(), logits_.rows());
+      for (int b = 0; b < batch_; ++b) {
+        ids_[static_cast<size_t>(b)] = static_cast<int32_t>(((prompt_ + i) * 7919 + b) % config_.vocab_size);
+        positions_.push(prompt_ + i);
+      }
+      model_.thinker.embed(ids_, hidden_.rows());
+      model_.thinker.forward({.embeds = hidden_.rows(), .positions = &positions_}, sequences_, scratch_);
+    }
+    const auto decoded = Clock::now();
+    return {rate(prompt_, prefilled - start), rate(gen_tokens, decoded - prefilled)};
   }
-  const auto decoded = Clock::now();
-  const auto per_second = [batch](int tokens, Clock::duration time) { return batch * tokens / std::chrono::duration<double>(time).count(); };
-  return {per_second(options.prompt_tokens, prefilled - start), per_second(options.gen_tokens, decoded - prefilled)};
-}
+
+ private:
+  double rate(int64_t tokens, Clock::duration time) const {
+    return static_cast<double>(batch_ * tokens) / std::chrono::duration<double>(time).count();
+  }
+
+  const model::Model& model_;
+  const model::DecoderConfig& config_;
+  const int64_t prompt_;
+  const int batch_;
+  std::vector<model::DecoderState> states_;
+  std::vector<model::SequenceRows> sequences_;
+  model::DecoderScratch scratch_;
+  tensor::Tensor x_, hidden_, logits_;
+  model::Positions positions_;
+  std::vector<int32_t> ids_;
+};
 
 template <class Member>
 double median(const std::vector<Speed>& runs, Member member) {
@@ -71,6 +90,27 @@ double median(const std::vector<Speed>& runs, Member member) {
   for (const Speed& run : runs) values.push_back(run.*member);
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
   return values[values.size() / 2];
+}
+
+// What one token reads of the thinker, its head included, and multiplies in the layers; of experts the share that is used.
+struct PassSize {
+  double weight_bytes = 0, multiply_adds = 0;
+};
+
+PassSize pass_size(const model::Model& model) {
+  const model::DecoderConfig& c = model.config.thinker.text;
+  const bool tied = !model.weights.find("thinker.lm_head.weight");
+  PassSize size;
+  for (const std::string& name : model.weights.names()) {
+    const bool head = name == "thinker.lm_head.weight" || (tied && name == "thinker.model.embed_tokens.weight");
+    if (!head && !name.starts_with("thinker.model.layers.")) continue;
+    const tensor::View view = model.weights.find(name);
+    const bool expert = name.find(".experts.") != std::string::npos;
+    const double share = expert ? double(c.num_experts_per_tok) / double(c.num_experts) : 1.0;
+    size.weight_bytes += share * double(view.bytes());
+    if (!head && view.shape.rank() >= 2) size.multiply_adds += share * double(view.shape.elements());
+  }
+  return size;
 }
 
 Result<void> bench(const BenchOptions& options) {
@@ -82,15 +122,18 @@ Result<void> bench(const BenchOptions& options) {
     return fail(ErrorCode::too_large, "--prompt-tokens and --gen-tokens together are over the model's context of " + std::to_string(context) + " tokens");
   }
   if (!options.json) std::printf("%8s %8s %18s %18s %14s\n", "batch", "threads", "prefill tokens/s", "decode tokens/s", "peak memory");
+  const PassSize size = pass_size(*model);
   for (const int batch : options.batch) {
+    TextRun run(*model, options, batch);
+    run.run(1);  // buffers grow and page tables fill
     std::vector<Speed> runs;
-    for (int i = 0; i < options.repeat; ++i) runs.push_back(run_once(*model, options, batch));
+    for (int i = 0; i < options.repeat; ++i) runs.push_back(run.run(options.gen_tokens));
     const double prefill = median(runs, &Speed::prefill), decode = median(runs, &Speed::decode);
     const auto memory = static_cast<long long>(peak_memory_bytes());
     if (options.json) {
       std::printf("{\"batch\": %d, \"threads\": %d, \"prompt_tokens\": %d, \"gen_tokens\": %d, \"prefill_tokens_per_s\": %.2f, "
-                  "\"decode_tokens_per_s\": %.2f, \"peak_memory_bytes\": %lld}\n",
-                  batch, thread_count(), options.prompt_tokens, options.gen_tokens, prefill, decode, memory);
+                  "\"decode_tokens_per_s\": %.2f, \"peak_memory_bytes\": %lld, \"weight_bytes\": %.0f, \"multiply_adds\": %.0f}\n",
+                  batch, thread_count(), options.prompt_tokens, options.gen_tokens, prefill, decode, memory, size.weight_bytes, size.multiply_adds);
     } else {
       std::printf("%8d %8d %18.1f %18.1f %11.1f MB\n", batch, thread_count(), prefill, decode, double(memory) / 1e6);
     }

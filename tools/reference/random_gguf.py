@@ -128,13 +128,14 @@ def byte_characters() -> list[str]:
 
 
 def vocabulary(size: int) -> tuple[list[str], list[int], list[str]]:
-    """Tokens, their types and merges: bytes, a few words, Qwen's control tokens where Qwen has them, and filling."""
+    """Tokens, their types and merges: bytes, a few words, made-up words that no merge gives, so that an answer drawn from
+    random weights is text, and Qwen's control tokens where Qwen has them."""
     merges = ["Ġ t", "h e", "Ġt he", "i n", "e r", "Ġ a", "o n", "r e", "Ġ s", "Ġ w", "o u", "Ġ c", "a t", "Ġ o", "n d"]
     tokens = byte_characters() + [merge.replace(" ", "") for merge in merges]
     types = [1] * len(tokens)
     controls = size - 293 if size > 1000 else size - 5  # 151643 of 151936
-    tokens += [f"[PAD{i}]" for i in range(len(tokens), controls)]
-    types += [5] * (controls - len(types))
+    tokens += [f"\u0120w{i}" for i in range(len(tokens), controls)]
+    types += [1] * (controls - len(types))
     tokens += ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     types += [3] * 3
     tokens += [f"[PAD{i}]" for i in range(len(tokens), size)]
