@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <deque>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -191,6 +192,10 @@ double median(const std::vector<SpeechSpeed>& runs, double SpeechSpeed::* member
 
 Result<void> bench_speech(const model::Model& model, const BenchOptions& options) {
   if (!model.speaks()) return fail(ErrorCode::unsupported, "this model does not speak: it has no talker");
+  const int64_t context = model.config.talker.text.max_position_embeddings;
+  if (options.prompt_tokens + model::Talker::kAssistantRows + kWarmFrames + options.gen_tokens > context) {
+    return fail(ErrorCode::too_large, "--prompt-tokens and --gen-tokens together are over the talker's context of " + std::to_string(context) + " tokens");
+  }
   const int64_t samples = model.code2wav->samples(2) - model.code2wav->samples(1);
   const double frame_ms = 1000 * static_cast<double>(samples) / kSampleRate;
   if (!options.json) {

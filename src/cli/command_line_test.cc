@@ -88,6 +88,18 @@ TEST(CommandLine, HelpIsForPeople) {
   EXPECT_THAT(nothing.err, HasSubstr("Usage: calliope"));
 }
 
+TEST(CommandLine, BenchSpeaksWithSeveralSessions) {
+  const char* nano = CALLIOPE_SOURCE_DIR "/models/calliope-nano";
+  const auto spoken = run({"bench", nano, "--speech", "--prompt-tokens", "5", "--gen-tokens", "7", "--repeat", "1", "--batch", "1,3", "--json"});
+  EXPECT_EQ(spoken.status, 0) << spoken.err;
+  EXPECT_THAT(spoken.out, HasSubstr("{\"sessions\": 3, "));
+  EXPECT_THAT(spoken.out, HasSubstr("\"frames\": 7, "));
+  EXPECT_THAT(spoken.out, Not(HasSubstr("nan")));
+  const auto refused = run({"bench", nano, "--speech", "--prompt-tokens", "8190"});
+  EXPECT_NE(refused.status, 0);
+  EXPECT_THAT(refused.err, HasSubstr("over the talker's context of 8192 tokens"));
+}
+
 TEST(CommandLine, AModelThatIsNotThereIsNamed) {
   for (const char* command : {"ask", "serve", "info", "bench"}) {
     std::vector<const char*> arguments = {command, "-m", "/no/such/model"};
