@@ -14,8 +14,6 @@ using namespace code2wav;
 
 namespace {
 
-constexpr int64_t kFramesAtOnce = 4;  // in decode(): keeps the last stages' activations in the cache
-
 // SnakeBeta's exponentials, once.
 Snake read_snake(WeightReader& reader, const std::string& name, int64_t channels) {
   Snake snake{reader.floats(name + ".alpha", channels), reader.floats(name + ".beta", channels)};

@@ -66,7 +66,8 @@ class Code2WavStream {
   /// On an error (as in Code2Wav::decode) nothing has changed. Allocates only when n is larger than ever before.
   Result<std::span<const float>> step(std::span<const int32_t> codes);
 
-  /// Several streams of one model in one pass, which reads the weights once; each comes out as it would alone, bit for bit.
+  /// Several streams of one model together, up to four frames in one pass, which reads the weights once for all; each comes
+  /// out as it would alone, bit for bit.
   /// On an error in any of the codes no stream has changed.
   static Result<void> step(std::span<Code2WavStep> steps, Code2WavScratch& scratch);
 

@@ -16,6 +16,7 @@ using kernels::PackedWeight;
 using tensor::View;
 
 inline constexpr int64_t kKernel = 7;               // of every dense and depthwise convolution but the 1 x 1 ones
+inline constexpr int64_t kFramesAtOnce = 4;         // with more, the last stages' activations leave the cache
 inline constexpr int64_t kDilations[] = {1, 3, 9};  // of the residual units of a decoder block
 
 struct TransformerLayer {

@@ -82,7 +82,7 @@ struct Code2WavStream::Pass {
   std::span<Code2WavStep> steps;
   Code2WavScratch& s;
 
-  void run();
+  void run(std::span<float> samples);
   Rows embed();
   void rotary(Rows x);
   void transformer_layer(const TransformerLayer& w, Rows x);
@@ -106,7 +106,8 @@ struct Code2WavStream::Pass {
   void each(Body body) { each(1, body); }
 };
 
-void Code2WavStream::Pass::run() {
+// `samples` has room for what the frames can give at most.
+void Code2WavStream::Pass::run(std::span<float> samples) {
   const Code2WavConfig& c = model.config;
   Rows x = embed();  // [T, D], the mean of the groups' embeddings
   rotary(x);
@@ -121,13 +122,14 @@ void Code2WavStream::Pass::run() {
   for (const DecoderBlock& block : model.blocks) x = decoder_block(block, x);  // [T * rate, C / 2]
 
   each([&](State& stream) { snake(stream.of(x), model.act_out, stream.pasts[stream.next_past].append(stream.rows)); });
-  const Rows wave = sized(s.samples, x.rows, 1);
+  CHECK(x.rows <= std::ssize(samples));
+  const Rows wave{samples.data(), x.rows, 1, 1};
   convolve(kKernel, 1, model.conv_out, wave);
-  for (float& sample : s.samples.span()) sample = std::clamp(sample, -1.0f, 1.0f);
+  for (float& sample : samples.first(static_cast<size_t>(x.rows))) sample = std::clamp(sample, -1.0f, 1.0f);
   for (Code2WavStep& step : steps) {
     const State& stream = *step.stream->state_;
     CHECK(stream.next_past == stream.pasts.size());
-    step.samples = s.samples.span().subspan(static_cast<size_t>(stream.first), static_cast<size_t>(stream.rows));
+    step.samples = samples.subspan(static_cast<size_t>(stream.first), static_cast<size_t>(stream.rows));
   }
 }
 
@@ -290,7 +292,20 @@ Result<void> Code2WavStream::step(std::span<Code2WavStep> steps, Code2WavScratch
                   "code " + std::to_string(code) + " is not below " + std::to_string(c.codebook_size), "codes");
     }
   }
-  Pass{*one.model_.parts_, steps, scratch}.run();
+  int64_t per_frame = 1, frames = 0;
+  for (const int64_t ratio : c.upsampling_ratios) per_frame *= ratio;
+  for (const int64_t rate : c.upsample_rates) per_frame *= rate;
+  const auto frames_of = [&](const Code2WavStep& step) { return std::ssize(step.codes) / c.num_quantizers; };
+  for (const Code2WavStep& step : steps) frames += frames_of(step);
+  scratch.samples.resize({frames * per_frame});
+  std::span<float> room = scratch.samples.span();
+  for (size_t begin = 0, end = 0; begin < steps.size(); begin = end) {
+    int64_t together = 0;
+    do together += frames_of(steps[end++]);
+    while (end < steps.size() && together + frames_of(steps[end]) <= kFramesAtOnce);
+    Pass{*one.model_.parts_, steps.subspan(begin, end - begin), scratch}.run(room);
+    room = room.subspan(static_cast<size_t>(together * per_frame));
+  }
   return {};
 }
 
