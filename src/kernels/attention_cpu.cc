@@ -8,7 +8,7 @@ namespace calliope::kernels::detail {
 
 void attention_queries_plain(const AttentionCall& call, int64_t kv, int64_t begin, int64_t end) {
   const int64_t dim = call.shape.head_dim, group = call.shape.heads / call.shape.kv_heads;
-  std::vector<float> scores;
+  thread_local std::vector<float> scores;  // keeps its memory from call to call
   for (int64_t i = begin; i < end; ++i) {
     const int64_t t = i / group, head = kv * group + i % group;
     const KeyRange range = call.ranges[static_cast<size_t>(t)];
