@@ -1,4 +1,5 @@
 # What each room links from outside; script/bootstrap installs the packages.
+find_package(PkgConfig REQUIRED)
 set(CALLIOPE_base_LIBRARIES Threads::Threads fmt)
 set(CALLIOPE_tensor_LIBRARIES boost_json)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)

@@ -1,5 +1,9 @@
 # A room is a folder under src/: every .cc in it but tests and fuzz targets becomes one static library.
-include(cmake/dependencies.cmake)
+if(CALLIOPE_KERNELS_ONLY)
+  include(cmake/kernels_only.cmake)
+else()
+  include(cmake/dependencies.cmake)
+endif()
 
 add_library(calliope_options INTERFACE)
 target_include_directories(calliope_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -51,16 +55,20 @@ function(calliope_program name main)
   target_link_libraries(${name} PRIVATE ${PROGRAM_USES})
 endfunction()
 
-# One test program a room, and two for tests/, which cross rooms.
-function(calliope_tests)
-  find_package(GTest REQUIRED)
-  include(GoogleTest)
-  foreach(room base tensor kernels model engine media assistant store api realtime channels server eval cli)
+# One test program a room.
+function(calliope_room_tests)
+  foreach(room IN LISTS ARGN)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${room}/*_test.cc)
     if(sources)
       calliope_test(${room}_test "${sources}" ${room})
     endif()
   endforeach()
+endfunction()
+
+# And two for tests/, which cross rooms.
+function(calliope_tests)
+  find_package(GTest REQUIRED)
+  calliope_room_tests(base tensor kernels model engine media assistant store api realtime channels server eval cli)
   # The numbers against transformers': their own program, so that it needs no more than the engine.
   file(GLOB parity CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/parity_*.cc)
   calliope_test(parity_test "${parity}" engine)

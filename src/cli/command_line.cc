@@ -128,6 +128,10 @@ void add_perplexity(CLI::App& app, PerplexityOptions& options) {
       ->type_name("FILE");
   add_model_option(*command, "-m,--model", options.model);
   command->add_option("--reference", options.reference, "Checkpoint folder or GGUF file to compare with")->type_name("MODEL");
+  command->add_option("--kv-type", options.kv_type, "Type of the model's keys and values: f32, bf16 or q8; the reference's are f32")
+      ->check(one_of({"f32", "bf16", "q8"}))
+      ->type_name("TYPE")
+      ->capture_default_str();
   command->add_option("--max-tokens", options.max_tokens, "Longest greedy answer to compare")
       ->check(whole_number(1, 4096))
       ->type_name("N")

@@ -2,9 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "tensor/dtype.h"
 
 namespace calliope::cli {
 
@@ -13,6 +15,9 @@ std::string default_model();
 
 /// Prints what went wrong as "calliope <command>: ..." and returns the exit status of a failure.
 int complain(const char* command, const Error& error);
+
+/// What --kv-type names: "f32", "bf16" or "q8".
+std::optional<tensor::DType> kv_type_by_name(std::string_view name);
 
 struct AskOptions {
   std::string model;
@@ -50,6 +55,7 @@ struct PerplexityOptions {
   std::string model;
   std::string text;       ///< file of lines "question<TAB>answer"
   std::string reference;  ///< model to compare with; empty: none
+  std::string kv_type = "f32";  ///< of the model's keys and values; the reference's are f32
   int max_tokens = 48;    ///< longest greedy answer
   int threads = 0;
 };

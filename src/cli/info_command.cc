@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/thread_pool.h"
@@ -84,15 +85,19 @@ Result<void> info(const InfoOptions& options) {
   row("all", all);
   std::printf("  types          ");
   for (const auto& [type, count] : types) std::printf(" %s %.1f %%", type.c_str(), 100.0 * double(count) / double(all.parameters));
-  const int64_t per_token = model::Decoder::cache_bytes_per_token(c.thinker.text);
   const int64_t context = c.thinker.text.max_position_embeddings;
   std::printf("\n\nmemory\n  weights         %s, mapped from the file\n", human_bytes(double(all.bytes)).c_str());
   if (packed > 0) {
     std::printf("  packed          %s, quantised layers copied into the order they are read in; their part of the file leaves memory\n",
                 human_bytes(double(packed)).c_str());
   }
-  std::printf("  KV cache        %s a token, %s for the whole context of %ld tokens\n", human_bytes(double(per_token)).c_str(),
-              human_bytes(double(per_token) * double(context)).c_str(), long(context));
+  for (const std::string_view type : {"f32", "bf16", "q8"}) {
+    const auto token_bytes = [&](const model::DecoderConfig& config) { return model::KvPages::token_bytes(config, *kv_type_by_name(type)); };
+    const double thinker = token_bytes(c.thinker.text), talker = model->speaks() ? token_bytes(c.talker.text) : 0;
+    std::printf("  KV cache %-4s   %s a token", std::string(type).c_str(), human_bytes(thinker).c_str());
+    if (model->speaks()) std::printf(" and %s a frame of speech", human_bytes(talker).c_str());
+    std::printf(", %s for the whole context of %ld tokens\n", human_bytes(thinker * double(context)).c_str(), long(context));
+  }
   std::printf("\nprocessor\n  instructions    %s\n  threads         %d\n", std::string(kernels::name_of(kernels::active_isa())).c_str(), thread_count());
   return {};
 }

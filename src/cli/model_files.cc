@@ -26,4 +26,11 @@ int complain(const char* command, const Error& error) {
   return 1;
 }
 
+std::optional<tensor::DType> kv_type_by_name(std::string_view name) {
+  if (name == "f32") return tensor::DType::f32;
+  if (name == "bf16") return tensor::DType::bf16;
+  if (name == "q8") return tensor::DType::q8_0;
+  return std::nullopt;
+}
+
 }  // namespace calliope::cli

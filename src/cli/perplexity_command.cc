@@ -46,6 +46,13 @@ Result<std::vector<Question>> read_questions(const model::Model& model, const st
   return fail(ErrorCode::invalid_argument, path + " has no line of a question, a tab and an answer");
 }
 
+model::DecoderState state_for(const model::Model& model, tensor::DType kv, size_t tokens) {
+  const model::DecoderConfig& config = model.config.thinker.text;
+  model::DecoderState state(std::make_shared<model::KvPages>(config, model::KvPages::Options{.dtype = kv}));
+  state.reserve(config, static_cast<int64_t>(tokens));
+  return state;
+}
+
 void run(const model::Model& model, std::span<const int32_t> ids, model::DecoderState& state, tensor::Tensor& x) {
   model::Positions positions;
   for (size_t i = 0; i < ids.size(); ++i) positions.push(state.length() + static_cast<int64_t>(i));
@@ -55,11 +62,10 @@ void run(const model::Model& model, std::span<const int32_t> ids, model::Decoder
 }
 
 // Log-probabilities [answer tokens, V] of what comes at each place of the answer, given the question and what lies before.
-tensor::Tensor log_probabilities(const model::Model& model, const Question& question) {
+tensor::Tensor log_probabilities(const model::Model& model, tensor::DType kv, const Question& question) {
   std::vector<int32_t> ids = question.prompt;
   ids.insert(ids.end(), question.answer.begin(), question.answer.end() - 1);
-  model::DecoderState state;
-  state.reserve(model.config.thinker.text, static_cast<int64_t>(ids.size()));
+  model::DecoderState state = state_for(model, kv, ids.size());
   tensor::Tensor x;
   run(model, ids, state, x);
   const auto count = static_cast<int64_t>(question.answer.size());
@@ -75,10 +81,9 @@ tensor::Tensor log_probabilities(const model::Model& model, const Question& ques
   return out;
 }
 
-std::vector<int32_t> greedy(const model::Model& model, const std::vector<int32_t>& prompt, int most) {
+std::vector<int32_t> greedy(const model::Model& model, tensor::DType kv, const std::vector<int32_t>& prompt, int most) {
   const auto& ends = model.generation.eos_token_ids;
-  model::DecoderState state;
-  state.reserve(model.config.thinker.text, static_cast<int64_t>(prompt.size()) + most);
+  model::DecoderState state = state_for(model, kv, prompt.size() + static_cast<size_t>(most));
   tensor::Tensor x, logits({1, model.config.thinker.text.vocab_size});
   std::vector<int32_t> answer;
   for (std::vector<int32_t> ids = prompt; static_cast<int>(answer.size()) < most; ids = {answer.back()}) {
@@ -123,12 +128,14 @@ Result<void> perplexity(const PerplexityOptions& options) {
     }
   }
   TRY(const auto questions, read_questions(*model, options.text));
+  const tensor::DType kv = *kv_type_by_name(options.kv_type);
   Score score;
   for (const Question& question : questions) {
-    const tensor::Tensor mine = log_probabilities(*model, question);
-    add(question, mine, reference ? log_probabilities(*reference, question) : tensor::Tensor(), score);
+    const tensor::Tensor mine = log_probabilities(*model, kv, question);
+    add(question, mine, reference ? log_probabilities(*reference, tensor::DType::f32, question) : tensor::Tensor(), score);
     if (!reference) continue;
-    score.same_answer += greedy(*model, question.prompt, options.max_tokens) == greedy(*reference, question.prompt, options.max_tokens);
+    score.same_answer += greedy(*model, kv, question.prompt, options.max_tokens) ==
+                         greedy(*reference, tensor::DType::f32, question.prompt, options.max_tokens);
   }
   const auto tokens = static_cast<double>(score.tokens);
   std::printf("%zu questions, %ld answer tokens\n", questions.size(), long(score.tokens));

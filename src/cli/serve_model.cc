@@ -24,7 +24,7 @@ Result<Answerer> open_model(const ServeOptions& options) {
   TRY(auto model, model::load_model(folder));
   TRY_VOID(model::check_chat_tokens(*model));
   const engine::KvOptions kv{.bytes = static_cast<size_t>(options.kv_memory_mib) << 20,
-                             .dtype = options.kv_type == "bf16" ? tensor::DType::bf16 : tensor::DType::f32};
+                             .dtype = *kv_type_by_name(options.kv_type)};
   TRY_VOID(engine::Engine::check_memory(*model, kv));
   engine::EngineOptions engine_options{.model_name = served_name(folder), .kv = kv};
   return Answerer{std::make_shared<engine::Engine>(std::move(model), std::move(engine_options)), make_media_decoder()};

@@ -57,15 +57,22 @@ TEST_P(Batching, ACancelInTheMiddleLeavesTheOthersAsTheyAre) {
   }
 }
 
-TEST_P(Batching, KeysAndValuesInBf16AreTheSameInEveryBatch) {
+TEST_P(Batching, RoundedKeysAndValuesAreTheSameInEveryBatch) {
   const auto model = test_model(GetParam());
-  const KvOptions kv{.dtype = tensor::DType::bf16};
   const auto requests = test_requests();
-  Rounds batch(model, kv);
-  std::vector<std::shared_ptr<KeepingSink>> sinks;
-  for (const auto& request : requests) sinks.push_back(batch.add(request));
-  batch.run();
-  for (size_t i = 0; i < requests.size(); ++i) expect_same(*sinks[i], *answered_alone(model, requests[i], kv), "bf16");
+  for (const tensor::DType dtype : {tensor::DType::bf16, tensor::DType::q8_0}) {
+    const KvOptions kv{.dtype = dtype};
+    Rounds batch(model, kv);
+    std::vector<std::shared_ptr<KeepingSink>> sinks;
+    for (int repeat = 0; repeat < 2; ++repeat) {  // the second time on shared pages
+      for (const auto& request : requests) sinks.push_back(batch.add(request));
+    }
+    batch.run();
+    for (size_t i = 0; i < sinks.size(); ++i) {
+      const auto& request = requests[i % requests.size()];
+      expect_same(*sinks[i], *answered_alone(model, request, kv), std::string(tensor::name_of(dtype)));
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Batching, testing::Values("dense_tied", "moe_bf16", "wide_heads"),

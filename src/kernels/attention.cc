@@ -14,7 +14,8 @@ void attention(tensor::ConstRows q, tensor::ConstRows k, tensor::ConstRows v, co
   CHECK(q.cols == shape.heads * dim && k.cols == shape.kv_heads * dim && v.cols == k.cols && out.cols == q.cols);
   CHECK(static_cast<int64_t>(ranges.size()) == q.rows && out.rows == q.rows);
   if (q.rows == 0) return;
-  const auto run = choose<detail::AttentionQueries>(detail::attention_queries_plain, detail::attention_queries_avx2, detail::attention_queries_avx2);
+  const auto run = choose<detail::AttentionQueries>(detail::attention_queries_plain, detail::attention_queries_avx2,
+                                                      detail::attention_queries_avx2, detail::attention_queries_neon);
   const detail::AttentionCall call{q, k, v, shape, ranges, out};
   // Queries of one key/value head go in blocks of 4, which share what is loaded; at least 64k multiply-adds a piece.
   constexpr int64_t kTile = 4;

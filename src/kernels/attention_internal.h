@@ -16,5 +16,6 @@ struct AttentionCall {
 using AttentionQueries = void (*)(const AttentionCall& call, int64_t kv, int64_t begin, int64_t end);
 void attention_queries_plain(const AttentionCall& call, int64_t kv, int64_t begin, int64_t end);
 void attention_queries_avx2(const AttentionCall& call, int64_t kv, int64_t begin, int64_t end);
+void attention_queries_neon(const AttentionCall& call, int64_t kv, int64_t begin, int64_t end);
 
 }  // namespace calliope::kernels::detail

@@ -46,7 +46,7 @@ Tensor exact(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionS
 
 TEST(Attention, EveryHeadSizeAndMaskAgreesWithTheDefinition) {
   std::mt19937 random(1);
-  for (const Isa isa : {Isa::plain, Isa::avx2}) {
+  for (const Isa isa : available_isas()) {
     set_isa(isa);
     for (const auto& [heads, kv_heads] : {std::pair<int64_t, int64_t>{1, 1}, {4, 4}, {6, 2}, {5, 1}}) {
       for (const int64_t dim : {2, 8, 12, 16, 24, 31, 36, 48, 64, 72}) {

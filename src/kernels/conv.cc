@@ -143,7 +143,8 @@ void conv_bf16(std::span<const ConvTask> tasks, const PackedWeight& w) {
   if (rows == 0) return;
   scratch.resize({words});
   blocks.clear();
-  const auto round = choose<detail::RoundToBf16>(detail::round_to_bf16_plain, detail::round_to_bf16_avx2, detail::round_to_bf16_avx512);
+  const auto round = choose<detail::RoundToBf16>(detail::round_to_bf16_plain, detail::round_to_bf16_avx2, detail::round_to_bf16_avx512,
+                                                 detail::round_to_bf16_neon);
   words = 0;
   for (const auto& [x, y] : tasks) {
     if (x.rows == 0) continue;
@@ -154,7 +155,8 @@ void conv_bf16(std::span<const ConvTask> tasks, const PackedWeight& w) {
     for (int64_t row = 0; row < x.rows; row += kRows) blocks.push_back({windows, y, row, std::min(row + kRows, x.rows)});
   }
   const auto avx512 = active_isa() == Isa::avx512bf16 ? detail::conv_bf16_slice_avx512bf16 : detail::conv_bf16_slice_avx512;
-  const auto slice = choose<detail::ConvBf16Slice>(detail::conv_bf16_slice_plain, detail::conv_bf16_slice_avx2, avx512);
+  const auto slice = choose<detail::ConvBf16Slice>(detail::conv_bf16_slice_plain, detail::conv_bf16_slice_avx2, avx512,
+                                                   detail::conv_bf16_slice_neon);
   const int64_t panels = panels_of(w.out()), panel_blocks = (panels + kPanels - 1) / kPanels, count = std::ssize(blocks);
   const int64_t work = std::min(rows, kRows) * std::min(panels, kPanels) * PackedWeight::kPanel * w.inner();
   const std::span<const RowBlock> shared = blocks;
@@ -173,7 +175,8 @@ void conv_bf16(std::span<const ConvTask> tasks, const PackedWeight& w) {
 void conv(std::span<const ConvTask> tasks, const PackedWeight& w) {
   for (const auto& [x, y] : tasks) check_shapes(x, w, y);
   if (w.products() == Products::bf16) return conv_bf16(tasks, w);
-  const auto slice = choose<detail::ConvSlice>(detail::conv_slice_plain, detail::conv_slice_avx2, detail::conv_slice_avx512);
+  const auto slice = choose<detail::ConvSlice>(detail::conv_slice_plain, detail::conv_slice_avx2, detail::conv_slice_avx512,
+                                               detail::conv_slice_neon);
   for (const auto& [x, y] : tasks) {
     // 96 windows (tiles of 6 or 12) keep a run of weights in L1 for a while; 4 panels are what a tile of one row takes.
     in_pieces(x.rows, 96, panels_of(w.out()), 4, x.inner(), [&](const detail::ConvRange& range) { slice(x, w, y, range); });

@@ -19,6 +19,7 @@ using ConvBf16Slice = void (*)(const Bf16Windows& x, const PackedWeight& w, tens
 void conv_bf16_slice_plain(const Bf16Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 void conv_bf16_slice_avx2(const Bf16Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 void conv_bf16_slice_avx512(const Bf16Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
+void conv_bf16_slice_neon(const Bf16Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 void conv_bf16_slice_avx512bf16(const Bf16Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 
 /// `count` floats to bf16, to the nearest, ties to even; what is smaller than 2^-126 becomes zero.
@@ -26,5 +27,6 @@ using RoundToBf16 = void (*)(const float* from, int64_t count, uint16_t* to);
 void round_to_bf16_plain(const float* from, int64_t count, uint16_t* to);
 void round_to_bf16_avx2(const float* from, int64_t count, uint16_t* to);
 void round_to_bf16_avx512(const float* from, int64_t count, uint16_t* to);
+void round_to_bf16_neon(const float* from, int64_t count, uint16_t* to);
 
 }  // namespace calliope::kernels::detail

@@ -16,5 +16,6 @@ using ConvSlice = void (*)(const Windows& x, const PackedWeight& w, tensor::Rows
 void conv_slice_plain(const Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 void conv_slice_avx2(const Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 void conv_slice_avx512(const Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
+void conv_slice_neon(const Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 
 }  // namespace calliope::kernels::detail

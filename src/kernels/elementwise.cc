@@ -11,7 +11,7 @@ namespace calliope::kernels {
 namespace {
 
 const detail::ElementwiseRows& row_kernels() {
-  return choose(detail::kElementwisePlain, detail::kElementwiseAvx2, detail::kElementwiseAvx2);
+  return choose(detail::kElementwisePlain, detail::kElementwiseAvx2, detail::kElementwiseAvx2, detail::kElementwiseNeon);
 }
 
 // Waking a thread pays from some ten thousand exponentials on.

@@ -18,6 +18,7 @@ struct ElementwiseRows {
 
 extern const ElementwiseRows kElementwisePlain;
 extern const ElementwiseRows kElementwiseAvx2;
+extern const ElementwiseRows kElementwiseNeon;
 
 /// Parts of a norm of one row; sums in double.
 struct NormRows {
@@ -28,5 +29,6 @@ struct NormRows {
 
 extern const NormRows kNormPlain;
 extern const NormRows kNormAvx2;
+extern const NormRows kNormNeon;
 
 }  // namespace calliope::kernels::detail

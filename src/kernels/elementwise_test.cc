@@ -28,7 +28,7 @@ const Case kCases[] = {
 };
 
 TEST(Elementwise, ActivationsAreRightToAFewUlpAtEveryTail) {
-  for (const Isa isa : {Isa::plain, Isa::avx2}) {
+  for (const Isa isa : available_isas()) {
     set_isa(isa);
     for (const Case& c : kCases) {
       for (const int64_t cols : {1, 7, 8, 9, 31, 4001}) {
@@ -53,7 +53,7 @@ TEST(Elementwise, ActivationsAreRightToAFewUlpAtEveryTail) {
 }
 
 TEST(Elementwise, ExtremesAndNotANumber) {
-  for (const Isa isa : {Isa::plain, Isa::avx2}) {
+  for (const Isa isa : available_isas()) {
     set_isa(isa);
     for (const Case& c : kCases) {
       Tensor x({1, 4});
@@ -70,7 +70,7 @@ TEST(Elementwise, ExtremesAndNotANumber) {
 }
 
 TEST(Elementwise, AddAndGatedSiluAtEveryTail) {
-  for (const Isa isa : {Isa::plain, Isa::avx2}) {
+  for (const Isa isa : available_isas()) {
     set_isa(isa);
     for (const int64_t cols : {1, 8, 13}) {
       Tensor a({3, cols}), x({3, cols});
@@ -90,7 +90,7 @@ TEST(Elementwise, AddAndGatedSiluAtEveryTail) {
 }
 
 TEST(Elementwise, SoftmaxSumsToOneAndKeepsRatios) {
-  for (const Isa isa : {Isa::plain, Isa::avx2}) {
+  for (const Isa isa : available_isas()) {
     set_isa(isa);
     for (const size_t n : {1, 5, 8, 9, 100}) {
       std::vector<float> row;

@@ -26,7 +26,8 @@ void add_bias(const tensor::View& bias, tensor::Rows y, int64_t first, int64_t l
 }
 
 void linear_unpacked(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y) {
-  const auto slice = choose<detail::LinearSlice>(detail::linear_slice_plain, detail::linear_slice_avx2, detail::linear_slice_avx512);
+  const auto slice = choose<detail::LinearSlice>(detail::linear_slice_plain, detail::linear_slice_avx2, detail::linear_slice_avx512,
+                                                 detail::linear_slice_neon);
   // At least 64k multiply-adds a piece, else waking a thread costs more than it saves.
   const int64_t per_feature = std::max<int64_t>(1, x.rows * x.cols);
   const int64_t grain = std::max<int64_t>(8, (65536 / per_feature + 7) / 8 * 8);
@@ -70,7 +71,7 @@ struct PanelRun {
   const int32_t* scratch;
   const PackedLinear& w;
   tensor::Rows y;
-  detail::MultiplyPanel multiply = choose(detail::kPackedPlain, detail::kPackedAvx2, detail::kPackedAvx512).multiply;
+  detail::MultiplyPanel multiply = detail::packed_kernels().multiply;
 
   int64_t rows(int64_t tile) const { return rounded.first(tile + 1) - rounded.first(tile); }
   const int32_t* words(int64_t tile) const { return scratch + rounded.at + rounded.words(rounded.first(tile)); }
@@ -127,7 +128,7 @@ struct Scratch {
 };
 
 void round_activations(const std::vector<Rounded>& all, int32_t* scratch) {
-  const auto quantize = choose(detail::kPackedPlain, detail::kPackedAvx2, detail::kPackedAvx512).quantize;
+  const auto quantize = detail::packed_kernels().quantize;
   int64_t tiles = 0, elements = 0;
   for (const Rounded& rounded : all) {
     tiles += rounded.tiles();

@@ -9,5 +9,6 @@ using LinearSlice = void (*)(tensor::ConstRows x, const tensor::View& weight, te
 void linear_slice_plain(tensor::ConstRows x, const tensor::View& weight, tensor::Rows y, int64_t begin, int64_t end);
 void linear_slice_avx2(tensor::ConstRows x, const tensor::View& weight, tensor::Rows y, int64_t begin, int64_t end);
 void linear_slice_avx512(tensor::ConstRows x, const tensor::View& weight, tensor::Rows y, int64_t begin, int64_t end);
+void linear_slice_neon(tensor::ConstRows x, const tensor::View& weight, tensor::Rows y, int64_t begin, int64_t end);
 
 }  // namespace calliope::kernels::detail

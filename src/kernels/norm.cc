@@ -33,7 +33,7 @@ void each_row(int64_t rows, int64_t cols, Row row) {
 void rms_norm(tensor::ConstRows x, const tensor::View& weight, float eps, tensor::Rows y) {
   CHECK(x.rows == y.rows && x.cols == y.cols && weight.shape.elements() == x.cols);
   const float* w = in_f32<0>(weight);
-  const detail::NormRows& run = choose(detail::kNormPlain, detail::kNormAvx2, detail::kNormAvx2);
+  const detail::NormRows& run = choose(detail::kNormPlain, detail::kNormAvx2, detail::kNormAvx2, detail::kNormNeon);
   each_row(x.rows, x.cols, [&](int64_t t) {
     const double squares = run.squares(x.row(t), 0.0, x.cols);
     const float scale = 1.0f / std::sqrt(static_cast<float>(squares / double(x.cols)) + eps);
@@ -46,8 +46,8 @@ void layer_norm(tensor::ConstRows x, const tensor::View& weight, const tensor::V
   CHECK(weight.shape.elements() == x.cols && bias.shape.elements() == x.cols);
   const float* w = in_f32<0>(weight);
   const float* b = in_f32<1>(bias);
-  const detail::NormRows& run = choose(detail::kNormPlain, detail::kNormAvx2, detail::kNormAvx2);
-  const auto add = choose(detail::kElementwisePlain, detail::kElementwiseAvx2, detail::kElementwiseAvx2).add;
+  const detail::NormRows& run = choose(detail::kNormPlain, detail::kNormAvx2, detail::kNormAvx2, detail::kNormNeon);
+  const auto add = choose(detail::kElementwisePlain, detail::kElementwiseAvx2, detail::kElementwiseAvx2, detail::kElementwiseNeon).add;
   each_row(x.rows, x.cols, [&](int64_t t) {
     const double mean = run.sum(x.row(t), x.cols) / double(x.cols);
     const double squares = run.squares(x.row(t), mean, x.cols);

@@ -85,5 +85,9 @@ struct PackedKernels {
 extern const PackedKernels kPackedPlain;
 extern const PackedKernels kPackedAvx2;
 extern const PackedKernels kPackedAvx512;
+extern const PackedKernels kPackedNeon;
+extern const PackedKernels kPackedNeonDot;
+/// Those of the active instruction set.
+const PackedKernels& packed_kernels();
 
 }  // namespace calliope::kernels::detail

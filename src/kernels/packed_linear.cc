@@ -11,6 +11,7 @@
 #endif
 
 #include "base/thread_pool.h"
+#include "kernels/isa.h"
 #include "kernels/packed_internal.h"
 #include "tensor/quant_blocks.h"
 
@@ -176,6 +177,11 @@ std::shared_ptr<const PackedLinear> PackedLinear::pack(const tensor::View& weigh
     default: pack_rows<tensor::BlockQ6K>(weight, *packed, data, stride, pack_q6_k);
   }
   return packed;
+}
+
+const detail::PackedKernels& detail::packed_kernels() {
+  if (active_isa() == Isa::neondot) return kPackedNeonDot;
+  return choose(kPackedPlain, kPackedAvx2, kPackedAvx512, kPackedNeon);
 }
 
 }  // namespace calliope::kernels

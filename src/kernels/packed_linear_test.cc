@@ -120,8 +120,7 @@ TEST(PackedLinear, EveryInstructionSetAndTailIsThePlainTwinBitForBit) {
           Tensor plain({tokens, out}), other({tokens, out + 5});
           set_isa(Isa::plain);
           linear(wide.rows().columns(1, in), w.packed, plain.rows());
-          for (const Isa isa : {Isa::avx2, Isa::avx512}) {
-            if (isa > best_isa()) continue;
+          for (const Isa isa : available_isas().subspan(1)) {
             set_isa(isa);
             std::ranges::fill(other.span(), -7.5f);
             linear(wide.rows().columns(1, in), w.packed, other.rows().columns(3, out));
@@ -189,7 +188,7 @@ TEST(PackedLinear, ExtremesOfWeightsAndInputs) {
   }
   LinearWeight w{{DType::q8_0, {1, in}, reinterpret_cast<const std::byte*>(blocks)}, {}};
   w.packed = PackedLinear::pack(w.weight);
-  for (const Isa isa : {Isa::plain, Isa::avx2, Isa::avx512}) {
+  for (const Isa isa : available_isas()) {
     set_isa(isa);
     const auto run = [&](float first, float rest) {
       Tensor x({1, in}), y({1, 1});

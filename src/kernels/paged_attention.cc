@@ -15,7 +15,7 @@ using tensor::DType;
 
 void check_layout(const PageLayout& layout) {
   CHECK(layout.tokens > 0 && layout.tokens % 16 == 0 && layout.tokens <= PageLayout::kMaxTokens);
-  CHECK(layout.dtype == DType::f32 || layout.dtype == DType::bf16);
+  CHECK(layout.dtype == DType::f32 || layout.dtype == DType::bf16 || layout.dtype == DType::q8_0);
 }
 
 int64_t rows_of(std::span<const PagedRows> sequences, const PageLayout& layout) {
@@ -34,9 +34,30 @@ uint16_t to_bf16(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-template <class Element, class Convert>
+// Quants of a block, `next` apart; gives its scale.
+uint16_t quantize(const float* x, int64_t count, int8_t* to, int64_t next) {
+  float top = 0, sum = 0;
+  for (int64_t d = 0; d < count; ++d) {
+    top = std::max(top, std::abs(x[d]));
+    sum += x[d] * 0.0f;  // NaN where something is not finite
+  }
+  // Below this the reciprocal could overflow.
+  const bool empty = sum != 0 || top < 0x1p-100f;
+  const auto bits = std::bit_cast<uint32_t>(top / 127.0f);
+  const auto scale = static_cast<uint16_t>((bits >> 16) + ((bits & 0xffff) != 0));
+  const float inverse = empty ? 0.0f : 1.0f / tensor::bf16_to_f32(scale);
+  // The low bits of 1.5 * 2^23 + n are n, rounded to nearest.
+  for (int64_t d = 0; d < count; ++d) {
+    const float value = empty ? 0.0f : x[d] * inverse;
+    to[d * next] = static_cast<int8_t>(std::bit_cast<int32_t>(value + 0x1.8p23f));
+  }
+  return std::isnan(sum) ? uint16_t{0x7fc0} : empty ? uint16_t{0} : scale;
+}
+
+// put(key or value [head_dim], where the head's begin, slot, distance of elements, distance of tokens)
+template <class Put>
 void store(tensor::ConstRows k, tensor::ConstRows v, std::span<const PagedRows> sequences, const PageLayout& layout,
-           int64_t layer, Convert convert) {
+           int64_t layer, Put put) {
   // Heads lie apart in a page. A key's elements lie in as many cache lines: half a thousand are worth a thread.
   const int64_t grain = std::max<int64_t>(1, 512 / std::max<int64_t>(1, k.rows * layout.head_dim));
   parallel_for(layout.kv_heads, grain, [&](int64_t begin, int64_t end) {
@@ -46,14 +67,8 @@ void store(tensor::ConstRows k, tensor::ConstRows v, std::span<const PagedRows> 
         const int64_t token = sequence.held + i, slot = token % layout.tokens;
         std::byte* page = sequence.pages[static_cast<size_t>(token / layout.tokens)];
         for (int64_t head = begin; head < end; ++head) {
-          const float* key = k.row(first + i) + head * layout.head_dim;
-          const float* value = v.row(first + i) + head * layout.head_dim;
-          auto* keys = reinterpret_cast<Element*>(page + layout.keys_at(layer, head)) + slot;
-          auto* values = reinterpret_cast<Element*>(page + layout.values_at(layer, head)) + slot * layout.head_dim;
-          for (int64_t d = 0; d < layout.head_dim; ++d) {
-            keys[d * layout.tokens] = convert(key[d]);
-            values[d] = convert(value[d]);
-          }
+          put(k.row(first + i) + head * layout.head_dim, page + layout.keys_at(layer, head), slot, layout.tokens, 1);
+          put(v.row(first + i) + head * layout.head_dim, page + layout.values_at(layer, head), slot, 1, layout.head_dim);
         }
       }
       first += sequence.rows;
@@ -68,10 +83,27 @@ void store_pages(tensor::ConstRows k, tensor::ConstRows v, std::span<const Paged
   check_layout(layout);
   CHECK(k.cols == layout.kv_heads * layout.head_dim && v.cols == k.cols && v.rows == k.rows);
   CHECK(rows_of(sequences, layout) == k.rows);
-  if (layout.dtype == DType::bf16) {
-    store<uint16_t>(k, v, sequences, layout, layer, to_bf16);
-  } else {
-    store<float>(k, v, sequences, layout, layer, [](float value) { return value; });
+  const int64_t dim = layout.head_dim;
+  const auto put_each = [dim]<class Element>(const float* x, Element* to, int64_t next, auto convert) {
+    for (int64_t d = 0; d < dim; ++d) to[d * next] = convert(x[d]);
+  };
+  switch (layout.dtype) {
+    case DType::bf16:
+      return store(k, v, sequences, layout, layer, [&](const float* x, std::byte* to, int64_t slot, int64_t next, int64_t token) {
+        put_each(x, reinterpret_cast<uint16_t*>(to) + slot * token, next, to_bf16);
+      });
+    case DType::q8_0:
+      return store(k, v, sequences, layout, layer, [&](const float* x, std::byte* to, int64_t slot, int64_t next, int64_t token) {
+        auto* scales = reinterpret_cast<uint16_t*>(to + dim * layout.tokens) + slot;
+        auto* quants = reinterpret_cast<int8_t*>(to) + slot * token;
+        for (int64_t d = 0, block = 0; d < dim; d += PageLayout::kBlock, ++block) {
+          scales[block * layout.tokens] = quantize(x + d, std::min(PageLayout::kBlock, dim - d), quants + d * next, next);
+        }
+      });
+    default:
+      return store(k, v, sequences, layout, layer, [&](const float* x, std::byte* to, int64_t slot, int64_t next, int64_t token) {
+        put_each(x, reinterpret_cast<float*>(to) + slot * token, next, [](float value) { return value; });
+      });
   }
 }
 
@@ -82,9 +114,10 @@ void paged_attention(tensor::ConstRows q, std::span<const PagedRows> sequences, 
   CHECK(q.cols == shape.heads * shape.head_dim && out.cols == q.cols && out.rows == q.rows);
   CHECK(layout.kv_heads == shape.kv_heads && layout.head_dim == shape.head_dim);
   CHECK(rows_of(sequences, layout) == q.rows);
-  const auto run = choose<detail::PagedQueries>(detail::paged_queries_plain, detail::paged_queries_avx2, detail::paged_queries_avx512);
+  const auto run = choose<detail::PagedQueries>(detail::paged_queries_plain, detail::paged_queries_avx2, detail::paged_queries_avx512,
+                                                 detail::paged_queries_neon);
   // Queries of one key/value head that share what is loaded.
-  const int64_t tile_queries = choose(4, 4, 8);
+  const int64_t tile_queries = choose(4, 4, 8, 4);
 
   // Items are tiles of every key/value head of every sequence; at least 64k multiply-adds a piece.
   const auto tiles_of = [&](const PagedRows& sequence) { return (sequence.rows * group + tile_queries - 1) / tile_queries; };

@@ -10,17 +10,24 @@
 namespace calliope::kernels {
 
 /// How keys and values lie in a page of `tokens` tokens. For every layer the keys [kv_heads, head_dim, tokens], then the
-/// values [kv_heads, tokens, head_dim]: scores and weighted sums of a page are straight vector loads.
+/// values [kv_heads, tokens, head_dim]: scores and weighted sums of a page are straight vector loads. In q8_0 each head's
+/// row of a token is quantised in blocks of 32: i8 quants in that order, and behind those of a head bf16 scales
+/// [blocks, tokens]. x ~ scale * quant; a scale is max |x| / 127 of its block, rounded up.
 struct PageLayout {
   static constexpr int64_t kMaxTokens = 64;
+  static constexpr int64_t kBlock = 32;
   int64_t tokens = kMaxTokens;  ///< a multiple of 16, at most kMaxTokens
   int64_t layers = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
-  tensor::DType dtype = tensor::DType::f32;  ///< or bf16
+  tensor::DType dtype = tensor::DType::f32;  ///< or bf16 or q8_0
 
+  int64_t blocks() const { return (head_dim + kBlock - 1) / kBlock; }
   /// Bytes of one layer's keys, or of its values, of one head.
-  size_t head_bytes() const { return static_cast<size_t>(tokens * head_dim) * tensor::size_of(dtype); }
+  size_t head_bytes() const {
+    const int64_t quantised = tokens * (head_dim + 2 * blocks());
+    return dtype == tensor::DType::q8_0 ? static_cast<size_t>(quantised) : static_cast<size_t>(tokens * head_dim) * tensor::size_of(dtype);
+  }
   size_t page_bytes() const { return head_bytes() * static_cast<size_t>(2 * kv_heads * layers); }
   /// Where in a page they begin.
   size_t keys_at(int64_t layer, int64_t head) const { return head_bytes() * static_cast<size_t>(2 * kv_heads * layer + head); }
@@ -34,7 +41,8 @@ struct PagedRows {
   std::span<std::byte* const> pages = {};  ///< token s lies in page s / tokens
 };
 
-/// Puts the rows' keys and values, [T, kv_heads * head_dim] each, into their places in the pages.
+/// Puts the rows' keys and values, [T, kv_heads * head_dim] each, into their places in the pages. In q8_0 a block with
+/// something that is not finite becomes NaN.
 void store_pages(tensor::ConstRows k, tensor::ConstRows v, std::span<const PagedRows> sequences, const PageLayout& layout,
                  int64_t layer);
 

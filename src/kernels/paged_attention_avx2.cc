@@ -13,10 +13,16 @@ namespace {
 
 using tensor::DType;
 
-// Element i and the seven after it, as f32.
+template <DType kType>
+constexpr size_t kSize = kType == DType::q8_0 ? 1 : tensor::size_of(kType);
+
+// Element i and the seven after it, as f32; q8_0 without its scale.
 template <DType kType>
 __m256 load(const std::byte* from, int64_t i) {
   if constexpr (kType == DType::f32) return _mm256_loadu_ps(reinterpret_cast<const float*>(from) + i);
+  if constexpr (kType == DType::q8_0) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from + i))));
+  }
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(reinterpret_cast<const uint16_t*>(from) + i));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
@@ -25,8 +31,7 @@ __m256 load(const std::byte* from, int64_t i) {
 template <DType kType>
 __m256 load_first(const std::byte* from, int64_t i, int64_t count) {
   alignas(32) std::byte padded[32] = {};
-  const size_t size = tensor::size_of(kType);
-  std::memcpy(padded, from + static_cast<size_t>(i) * size, static_cast<size_t>(count) * size);
+  std::memcpy(padded, from + static_cast<size_t>(i) * kSize<kType>, static_cast<size_t>(count) * kSize<kType>);
   return load<kType>(padded, 0);
 }
 
@@ -51,15 +56,28 @@ struct Tile {
       CALLIOPE_UNROLL
       for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm256_setzero_ps();
     }
-    for (int64_t d = 0; d < dim; ++d) {
-      __m256 key[kVectors];
-      CALLIOPE_UNROLL
-      for (int j = 0; j < kVectors; ++j) key[j] = load<kType>(page_keys, d * tokens + s + 8 * j);
-      CALLIOPE_UNROLL
-      for (int i = 0; i < kQueries; ++i) {
-        const __m256 query = _mm256_broadcast_ss(q[i] + d);
+    for (int64_t from = 0, to = 0; from < dim; from = to) {
+      to = kType == DType::q8_0 ? std::min(from + PageLayout::kBlock, dim) : dim;
+      __m256 scales[kVectors];
+      if constexpr (kType == DType::q8_0) {
         CALLIOPE_UNROLL
-        for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm256_fmadd_ps(query, key[j], sums[i][j]);
+        for (int j = 0; j < kVectors; ++j) {
+          scales[j] = load<DType::bf16>(page_keys + dim * tokens, from / PageLayout::kBlock * tokens + s + 8 * j);
+        }
+      }
+      for (int64_t d = from; d < to; ++d) {
+        __m256 key[kVectors];
+        CALLIOPE_UNROLL
+        for (int j = 0; j < kVectors; ++j) {
+          key[j] = load<kType>(page_keys, d * tokens + s + 8 * j);
+          if constexpr (kType == DType::q8_0) key[j] = _mm256_mul_ps(key[j], scales[j]);
+        }
+        CALLIOPE_UNROLL
+        for (int i = 0; i < kQueries; ++i) {
+          const __m256 query = _mm256_broadcast_ss(q[i] + d);
+          CALLIOPE_UNROLL
+          for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm256_fmadd_ps(query, key[j], sums[i][j]);
+        }
       }
     }
     const __m256 factor = _mm256_set1_ps(scale);
@@ -95,6 +113,12 @@ struct Tile {
     }
   }
 
+  // The scale of a token's value from dimension d on.
+  __m256 scale_of(const std::byte* page_values, int64_t s, int64_t d) const {
+    const auto* scales = reinterpret_cast<const uint16_t*>(page_values + dim * tokens);
+    return _mm256_set1_ps(tensor::bf16_to_f32(scales[d / PageLayout::kBlock * tokens + s]));
+  }
+
   // out[d, d + 8 kVectors) of every query: shrunk, and the page's weighted values added. The last vector may be cut.
   template <int kVectors>
   void blend(const std::byte* page_values, int64_t d, int64_t seen) {
@@ -116,6 +140,7 @@ struct Tile {
       for (int j = 0; j < kVectors; ++j) {
         const int64_t at = s * dim + d + 8 * j;
         values[j] = j + 1 < kVectors || last == 8 ? load<kType>(page_values, at) : load_first<kType>(page_values, at, last);
+        if constexpr (kType == DType::q8_0) values[j] = _mm256_mul_ps(values[j], scale_of(page_values, s, d + 8 * j));
       }
       CALLIOPE_UNROLL
       for (int i = 0; i < kQueries; ++i) {
@@ -133,7 +158,7 @@ struct Tile {
 
   // `seen` keys of a page.
   void take(const std::byte* page_keys, const std::byte* page_values, int64_t first, int64_t seen, float scale) {
-    constexpr int kWide = kQueries == 1 ? 8 : kQueries == 2 ? 4 : 2;
+    constexpr int kWide = kQueries == 1 && kType != DType::q8_0 ? 8 : kQueries <= 2 ? 4 : 2;
     int64_t s = 0;
     for (; s + 8 * kWide <= tokens && s < seen; s += 8 * kWide) score<kWide>(page_keys, s, scale);
     for (; s < seen; s += 16) score<2>(page_keys, s, scale);
@@ -185,6 +210,7 @@ void attend_all(const PagedCall& call, int64_t kv, int64_t begin, int64_t end) {
 
 void paged_queries_avx2(const PagedCall& call, int64_t kv, int64_t begin, int64_t end) {
   if (call.layout.dtype == DType::bf16) return attend_all<DType::bf16>(call, kv, begin, end);
+  if (call.layout.dtype == DType::q8_0) return attend_all<DType::q8_0>(call, kv, begin, end);
   attend_all<DType::f32>(call, kv, begin, end);
 }
 

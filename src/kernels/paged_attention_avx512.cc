@@ -13,10 +13,11 @@ namespace {
 
 using tensor::DType;
 
-// Elements i.. of the lanes given, as f32; zero elsewhere.
+// Elements i.. of the lanes given, as f32; zero elsewhere. q8_0 without its scale.
 template <DType kType>
 CALLIOPE_INLINE __m512 load(const std::byte* from, int64_t i, __mmask16 lanes) {
   if constexpr (kType == DType::f32) return _mm512_maskz_loadu_ps(lanes, reinterpret_cast<const float*>(from) + i);
+  if constexpr (kType == DType::q8_0) return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, from + i)));
   const __m256i bits = _mm256_maskz_loadu_epi16(lanes, reinterpret_cast<const uint16_t*>(from) + i);
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
@@ -42,15 +43,28 @@ struct Tile {
       CALLIOPE_UNROLL
       for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm512_setzero_ps();
     }
-    for (int64_t d = 0; d < dim; ++d) {
-      __m512 key[kVectors];
-      CALLIOPE_UNROLL
-      for (int j = 0; j < kVectors; ++j) key[j] = load<kType>(page_keys, d * tokens + s + 16 * j, 0xffff);
-      CALLIOPE_UNROLL
-      for (int i = 0; i < kQueries; ++i) {
-        const __m512 query = _mm512_set1_ps(q[d * kQueries + i]);
+    for (int64_t from = 0, to = 0; from < dim; from = to) {
+      to = kType == DType::q8_0 ? std::min(from + PageLayout::kBlock, dim) : dim;
+      __m512 scales[kVectors];
+      if constexpr (kType == DType::q8_0) {
         CALLIOPE_UNROLL
-        for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm512_fmadd_ps(query, key[j], sums[i][j]);
+        for (int j = 0; j < kVectors; ++j) {
+          scales[j] = load<DType::bf16>(page_keys + dim * tokens, from / PageLayout::kBlock * tokens + s + 16 * j, 0xffff);
+        }
+      }
+      for (int64_t d = from; d < to; ++d) {
+        __m512 key[kVectors];
+        CALLIOPE_UNROLL
+        for (int j = 0; j < kVectors; ++j) {
+          key[j] = load<kType>(page_keys, d * tokens + s + 16 * j, 0xffff);
+          if constexpr (kType == DType::q8_0) key[j] = _mm512_mul_ps(key[j], scales[j]);
+        }
+        CALLIOPE_UNROLL
+        for (int i = 0; i < kQueries; ++i) {
+          const __m512 query = _mm512_set1_ps(q[d * kQueries + i]);
+          CALLIOPE_UNROLL
+          for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm512_fmadd_ps(query, key[j], sums[i][j]);
+        }
       }
     }
     const __m512 factor = _mm512_set1_ps(scale);
@@ -82,6 +96,12 @@ struct Tile {
     }
   }
 
+  // The scale of a token's value from dimension d on.
+  CALLIOPE_INLINE __m512 scale_of(const std::byte* page_values, int64_t s, int64_t d) const {
+    const auto* scales = reinterpret_cast<const uint16_t*>(page_values + dim * tokens);
+    return _mm512_set1_ps(tensor::bf16_to_f32(scales[d / PageLayout::kBlock * tokens + s]));
+  }
+
   // out[d, d + 16 kVectors) of every query: shrunk, and the page's weighted values added. The last vector may be cut.
   template <int kVectors>
   void blend(const std::byte* page_values, int64_t d, int64_t seen) {
@@ -99,7 +119,10 @@ struct Tile {
     for (int64_t s = 0; s < seen; ++s) {
       __m512 values[kVectors];
       CALLIOPE_UNROLL
-      for (int j = 0; j < kVectors; ++j) values[j] = load<kType>(page_values, s * dim + d + 16 * j, lanes[j]);
+      for (int j = 0; j < kVectors; ++j) {
+        values[j] = load<kType>(page_values, s * dim + d + 16 * j, lanes[j]);
+        if constexpr (kType == DType::q8_0) values[j] = _mm512_mul_ps(values[j], scale_of(page_values, s, d + 16 * j));
+      }
       CALLIOPE_UNROLL
       for (int i = 0; i < kQueries; ++i) {
         const __m512 weight = _mm512_set1_ps(scores[i][s]);
@@ -176,6 +199,7 @@ void attend_all(const PagedCall& call, int64_t kv, int64_t begin, int64_t end) {
 
 void paged_queries_avx512(const PagedCall& call, int64_t kv, int64_t begin, int64_t end) {
   if (call.layout.dtype == DType::bf16) return attend_all<DType::bf16>(call, kv, begin, end);
+  if (call.layout.dtype == DType::q8_0) return attend_all<DType::q8_0>(call, kv, begin, end);
   attend_all<DType::f32>(call, kv, begin, end);
 }
 

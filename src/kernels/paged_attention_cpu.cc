@@ -7,7 +7,7 @@
 namespace calliope::kernels::detail {
 namespace {
 
-// Page by page with a running maximum: what was summed under a smaller one is scaled down when a larger comes.
+// load(page, element, scale). Page by page with a running maximum: what was summed under a smaller one is scaled down when a larger comes.
 template <class Load>
 void attend(const PagedCall& call, int64_t kv, int64_t query, Load load) {
   const int64_t dim = call.shape.head_dim, tokens = call.layout.tokens, row = query / call.group();
@@ -21,7 +21,7 @@ void attend(const PagedCall& call, int64_t kv, int64_t query, Load load) {
     const int64_t count = std::min(tokens, call.keys(row) - first);
     float scores[PageLayout::kMaxTokens] = {};
     for (int64_t d = 0; d < dim; ++d) {
-      for (int64_t s = 0; s < count; ++s) scores[s] += q[d] * load(keys, d * tokens + s);
+      for (int64_t s = 0; s < count; ++s) scores[s] += q[d] * load(keys, d * tokens + s, d / PageLayout::kBlock * tokens + s);
     }
     for (int64_t s = 0; s < count; ++s) scores[s] *= call.shape.scale;
     const float larger = std::max(top, *std::max_element(scores, scores + count)), shrink = std::exp(top - larger);
@@ -30,22 +30,31 @@ void attend(const PagedCall& call, int64_t kv, int64_t query, Load load) {
     for (int64_t s = 0; s < count; ++s) total += scores[s] = std::exp(scores[s] - top);
     for (int64_t d = 0; d < dim; ++d) out[d] *= shrink;
     for (int64_t s = 0; s < count; ++s) {
-      for (int64_t d = 0; d < dim; ++d) out[d] += scores[s] * load(values, s * dim + d);
+      for (int64_t d = 0; d < dim; ++d) out[d] += scores[s] * load(values, s * dim + d, d / PageLayout::kBlock * tokens + s);
     }
   }
   for (int64_t d = 0; d < dim; ++d) out[d] /= total;
 }
 
-float load_f32(const std::byte* from, int64_t i) { return reinterpret_cast<const float*>(from)[i]; }
-float load_bf16(const std::byte* from, int64_t i) {
+float load_f32(const std::byte* from, int64_t i, int64_t) { return reinterpret_cast<const float*>(from)[i]; }
+float load_bf16(const std::byte* from, int64_t i, int64_t) {
   return tensor::bf16_to_f32(reinterpret_cast<const uint16_t*>(from)[i]);
 }
 
 }  // namespace
 
 void paged_queries_plain(const PagedCall& call, int64_t kv, int64_t begin, int64_t end) {
-  const bool wide = call.layout.dtype == tensor::DType::f32;
-  for (int64_t query = begin; query < end; ++query) wide ? attend(call, kv, query, load_f32) : attend(call, kv, query, load_bf16);
+  const int64_t quants = call.layout.tokens * call.layout.head_dim;
+  const auto load_q8 = [quants](const std::byte* from, int64_t i, int64_t scale) {
+    return tensor::bf16_to_f32(reinterpret_cast<const uint16_t*>(from + quants)[scale]) * static_cast<float>(reinterpret_cast<const int8_t*>(from)[i]);
+  };
+  for (int64_t query = begin; query < end; ++query) {
+    switch (call.layout.dtype) {
+      case tensor::DType::bf16: attend(call, kv, query, load_bf16); break;
+      case tensor::DType::q8_0: attend(call, kv, query, load_q8); break;
+      default: attend(call, kv, query, load_f32);
+    }
+  }
 }
 
 }  // namespace calliope::kernels::detail

@@ -29,5 +29,6 @@ using PagedQueries = void (*)(const PagedCall& call, int64_t kv, int64_t begin, 
 void paged_queries_plain(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
 void paged_queries_avx2(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
 void paged_queries_avx512(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
+void paged_queries_neon(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
 
 }  // namespace calliope::kernels::detail

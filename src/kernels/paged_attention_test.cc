@@ -46,15 +46,37 @@ struct Pages {
   }
 };
 
-float rounded(float value, DType dtype) {
-  if (dtype == DType::f32) return value;
+// The smallest bf16 that is not below a positive value.
+float rounded_up(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, 4);
-  return tensor::bf16_to_f32(static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16));
+  bits = (bits + 0xffff) & 0xffff0000;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
+// What pages of a type keep of keys or values.
+Tensor stored(const Tensor& x, DType dtype, int64_t dim) {
+  Tensor kept = x;
+  if (dtype == DType::bf16) {
+    for (float& value : kept.span()) {
+      uint32_t bits;
+      std::memcpy(&bits, &value, 4);
+      value = tensor::bf16_to_f32(static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16));
+    }
+  }
+  for (int64_t i = 0; dtype == DType::q8_0 && i < x.elements(); i += i % dim + 32 < dim ? 32 : dim - i % dim) {
+    const int64_t end = i + std::min<int64_t>(32, dim - i % dim);
+    float top = 0;
+    for (int64_t d = i; d < end; ++d) top = std::max(top, std::abs(x.data()[d]));
+    const float scale = rounded_up(top / 127);
+    for (int64_t d = i; d < end; ++d) kept.data()[d] = scale * std::nearbyint(x.data()[d] * (1 / scale));
+  }
+  return kept;
 }
 
 // The definition, in double, for one sequence whose token 0 is row `first` of k and v.
-void expect_exact(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape, DType dtype, int64_t first,
+void expect_exact(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape, int64_t first,
                   int64_t held, int64_t rows, const Tensor& out, const std::string& what) {
   for (int64_t t = 0; t < rows; ++t) {
     for (int64_t head = 0; head < shape.heads; ++head) {
@@ -63,9 +85,9 @@ void expect_exact(const Tensor& q, const Tensor& k, const Tensor& v, const Atten
       for (int64_t s = 0; s <= held + t; ++s) {
         double score = 0;
         for (int64_t d = 0; d < shape.head_dim; ++d)
-          score += double(q.rows().row(first + held + t)[from + d]) * rounded(k.rows().row(first + s)[kv + d], dtype);
+          score += double(q.rows().row(first + held + t)[from + d]) * k.rows().row(first + s)[kv + d];
         const double weight = std::exp(score * shape.scale);
-        for (int64_t d = 0; d < shape.head_dim; ++d) sums[size_t(d)] += weight * rounded(v.rows().row(first + s)[kv + d], dtype);
+        for (int64_t d = 0; d < shape.head_dim; ++d) sums[size_t(d)] += weight * v.rows().row(first + s)[kv + d];
         sums.back() += weight;
       }
       for (int64_t d = 0; d < shape.head_dim; ++d) {
@@ -75,6 +97,7 @@ void expect_exact(const Tensor& q, const Tensor& k, const Tensor& v, const Atten
   }
 }
 
+constexpr DType kTypes[] = {DType::f32, DType::bf16, DType::q8_0};
 constexpr int64_t kLengths[] = {1, 16, 17, 70, 133};
 
 // q, k, v of all sequences under one another.
@@ -127,17 +150,18 @@ struct Inputs {
 };
 
 TEST(PagedAttention, EveryHeadSizeAndTypeAgreesWithTheDefinition) {
-  for (const Isa isa : {Isa::plain, Isa::avx2, Isa::avx512}) {
+  for (const Isa isa : available_isas()) {
     set_isa(isa);
     for (const auto& [heads, kv_heads] : {std::pair<int64_t, int64_t>{1, 1}, {4, 2}, {5, 1}}) {
       for (const int64_t dim : {2, 8, 12, 16, 31, 36, 64, 72}) {
-        for (const DType dtype : {DType::f32, DType::bf16}) {
+        for (const DType dtype : kTypes) {
           const Inputs inputs(heads, kv_heads, dim, 1);
+          const Tensor k = stored(inputs.k, dtype, dim), v = stored(inputs.v, dtype, dim);
           const PageLayout layout{.tokens = dim % 3 == 0 ? 48 : 64, .layers = 2, .kv_heads = kv_heads, .head_dim = dim, .dtype = dtype};
           const Tensor out = inputs.run(layout, 29, true);
           int64_t first = 0;
           for (const int64_t length : kLengths) {
-            expect_exact(inputs.q, inputs.k, inputs.v, inputs.shape, dtype, first, 0, length, out,
+            expect_exact(inputs.q, k, v, inputs.shape, first, 0, length, out,
                          std::string(name_of(isa)) + " dim " + std::to_string(dim));
             first += length;
           }
@@ -149,9 +173,9 @@ TEST(PagedAttention, EveryHeadSizeAndTypeAgreesWithTheDefinition) {
 }
 
 TEST(PagedAttention, BatchesPiecesAndThreadsChangeNoBit) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
-    const Inputs inputs(6, 2, 20, 2);
-    const PageLayout layout{.tokens = 16, .layers = 1, .kv_heads = 2, .head_dim = 20, .dtype = dtype};
+  for (const DType dtype : kTypes) {
+    const Inputs inputs(6, 2, 40, 2);
+    const PageLayout layout{.tokens = 16, .layers = 1, .kv_heads = 2, .head_dim = 40, .dtype = dtype};
     set_thread_count(1);
     const Tensor expected = inputs.run(layout, 1, false);
     set_thread_count(2);
@@ -161,6 +185,86 @@ TEST(PagedAttention, BatchesPiecesAndThreadsChangeNoBit) {
     }
     set_thread_count(1);
   }
+}
+
+// A score is off by at most e = sum |q| * scale / 2 (half a quant of each key), a weight therefore by a factor within
+// exp(+-2 e), and the result by (exp(2 e) - 1) * sum w |v| and half a quant of the largest value.
+TEST(PagedAttention, Q8StaysAsNearToF32AsItsQuantsAllow) {
+  const int64_t dim = 64;
+  const Inputs inputs(2, 1, dim, 3);
+  PageLayout layout{.tokens = 64, .layers = 1, .kv_heads = 1, .head_dim = dim};
+  const Tensor exact = inputs.run(layout, 200, true);
+  layout.dtype = DType::q8_0;
+  const Tensor quantised = inputs.run(layout, 200, true);
+  const auto half_quant = [&](const Tensor& x, int64_t row, int64_t d) {
+    float top = 0;
+    for (int64_t i = d / 32 * 32; i < d / 32 * 32 + 32; ++i) top = std::max(top, std::abs(x.rows().row(row)[i]));
+    return rounded_up(top / 127) / 2;
+  };
+  double largest = 0;
+  int64_t first = 0;
+  for (const int64_t length : kLengths) {
+    for (int64_t t = first; t < first + length; ++t) {
+      for (int64_t head = 0; head < 2; ++head) {
+        double error = 0, total = 0;
+        std::vector<double> weights;
+        for (int64_t s = first; s <= t; ++s) {
+          double score = 0, off = 0;
+          for (int64_t d = 0; d < dim; ++d) {
+            const double q = inputs.q.rows().row(t)[head * dim + d];
+            score += q * inputs.k.rows().row(s)[d];
+            off += std::abs(q) * half_quant(inputs.k, s, d);
+          }
+          error = std::max(error, off * inputs.shape.scale);
+          weights.push_back(std::exp(score * inputs.shape.scale));
+          total += weights.back();
+        }
+        for (int64_t d = 0; d < dim; ++d) {
+          double magnitude = 0, value = 0;
+          for (int64_t s = first; s <= t; ++s) {
+            magnitude += weights[size_t(s - first)] / total * std::abs(inputs.v.rows().row(s)[d]);
+            value = std::max(value, double(half_quant(inputs.v, s, d)));
+          }
+          const double off = std::abs(quantised.rows().row(t)[head * dim + d] - exact.rows().row(t)[head * dim + d]);
+          ASSERT_LE(off, std::expm1(2 * error) * magnitude + value + 6e-6) << "row " << t;
+          largest = std::max(largest, off);
+        }
+      }
+    }
+    first += length;
+  }
+  EXPECT_GT(largest, 1e-4) << "nothing was rounded";
+}
+
+TEST(PagedAttention, Q8OfExtremes) {
+  const AttentionShape shape{.heads = 1, .kv_heads = 1, .head_dim = 36, .scale = 1};
+  const PageLayout layout{.tokens = 16, .layers = 1, .kv_heads = 1, .head_dim = 36, .dtype = DType::q8_0};
+  const float large = std::numeric_limits<float>::max(), infinity = std::numeric_limits<float>::infinity();
+  for (const Isa isa : available_isas()) {
+    set_isa(isa);
+    // One token sees itself alone: the result is its value as it was stored.
+    const auto value_of = [&](float first, float rest) {
+      const int64_t lengths[] = {1};
+      Pages pages(layout, lengths);
+      Tensor q({1, 36}), k({1, 36}), v({1, 36}), out({1, 36});
+      for (float& value : v.span()) value = rest;
+      v.data()[0] = first;
+      const PagedRows rows = pages.rows(0, 0, 1);
+      store_pages(k.rows(), v.rows(), {&rows, 1}, layout, 0);
+      paged_attention(q.rows(), {&rows, 1}, shape, layout, 0, out.rows());
+      return out;
+    };
+    EXPECT_EQ(value_of(0, 0).data()[7], 0);
+    EXPECT_EQ(value_of(1e-38f, -1e-38f).data()[0], 0);
+    EXPECT_NEAR(value_of(large, -large).data()[3], -large, large / 127);
+    EXPECT_NEAR(value_of(3, 1).data()[35], 1, 0x1p-7) << "of the second block";
+    for (const float bad : {infinity, -infinity, std::nanf("")}) {
+      const Tensor out = value_of(bad, 1);
+      EXPECT_TRUE(std::isnan(out.data()[0]) && std::isnan(out.data()[31]));
+      EXPECT_NEAR(out.data()[35], 1, 0x1p-7);
+    }
+  }
+  set_isa(best_isa());
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ void rope(tensor::Rows x, int64_t head_dim, tensor::ConstRows cosine, tensor::Co
   const int64_t half = head_dim / 2;
   CHECK(head_dim % 2 == 0 && x.cols % head_dim == 0);
   CHECK(cosine.rows == x.rows && cosine.cols == half && sine.rows == x.rows && sine.cols == half);
-  const auto turn = choose(detail::kElementwisePlain, detail::kElementwiseAvx2, detail::kElementwiseAvx2).rope;
+  const auto turn = choose(detail::kElementwisePlain, detail::kElementwiseAvx2, detail::kElementwiseAvx2, detail::kElementwiseNeon).rope;
   // Waking a thread pays from some ten thousand elements on.
   parallel_for(x.rows, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, x.cols)), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {

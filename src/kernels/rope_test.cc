@@ -38,7 +38,7 @@ void turn_each_pair(Isa isa) {
 }
 
 TEST(Rope, TurnsEachPairByItsAngle) {
-  for (const Isa isa : {Isa::plain, Isa::avx2}) turn_each_pair(isa);
+  for (const Isa isa : available_isas()) turn_each_pair(isa);
   set_isa(best_isa());
 }
 

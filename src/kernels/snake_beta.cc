@@ -12,7 +12,8 @@ namespace calliope::kernels {
 void snake_beta(tensor::ConstRows x, std::span<const float> rate, std::span<const float> scale, tensor::Rows y) {
   CHECK(x.rows == y.rows && x.cols == y.cols);
   CHECK(static_cast<int64_t>(rate.size()) == x.cols && static_cast<int64_t>(scale.size()) == x.cols);
-  const auto row = choose<detail::SnakeRow>(detail::snake_row_plain, detail::snake_row_avx2, detail::snake_row_avx512);
+  const auto row = choose<detail::SnakeRow>(detail::snake_row_plain, detail::snake_row_avx2, detail::snake_row_avx512,
+                                            detail::snake_row_neon);
   parallel_for(x.rows, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, x.cols)), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) row(x.row(t), rate.data(), scale.data(), x.cols, y.row(t));
   });

@@ -9,5 +9,6 @@ using SnakeRow = void (*)(const float* x, const float* rate, const float* scale,
 void snake_row_plain(const float* x, const float* rate, const float* scale, int64_t channels, float* y);
 void snake_row_avx2(const float* x, const float* rate, const float* scale, int64_t channels, float* y);
 void snake_row_avx512(const float* x, const float* rate, const float* scale, int64_t channels, float* y);
+void snake_row_neon(const float* x, const float* rate, const float* scale, int64_t channels, float* y);
 
 }  // namespace calliope::kernels::detail

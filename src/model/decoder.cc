@@ -24,10 +24,6 @@ Rows heads_of(Rows x, int64_t head_dim) {
 
 }  // namespace
 
-int64_t Decoder::cache_bytes_per_token(const DecoderConfig& config) {
-  return 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * static_cast<int64_t>(sizeof(float));
-}
-
 // Frequency j takes its angle from height if j mod 3 = 1 and j < 3 section[1], from width if j mod 3 = 2 and
 // j < 3 section[2], else from time (Qwen3OmniMoeThinkerTextRotaryEmbedding.recomposition_frequencies).
 void Decoder::rope_rows(const Positions& positions, DecoderScratch& s) const {

@@ -74,8 +74,6 @@ class Decoder {
   void forward(tensor::Rows x, const Positions& positions, DecoderState& state, const Observer& observer = {}) const;
 
   const DecoderConfig& config() const { return config_; }
-  /// Bytes of keys and values one token takes in f32.
-  static int64_t cache_bytes_per_token(const DecoderConfig& config);
 
  private:
   struct Layer {

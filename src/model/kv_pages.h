@@ -20,7 +20,7 @@ class KvPages {
  public:
   static constexpr int64_t kUnlimited = std::numeric_limits<int32_t>::max();
   struct Options {
-    tensor::DType dtype = tensor::DType::f32;  ///< or bf16
+    tensor::DType dtype = tensor::DType::f32;  ///< or bf16 or q8_0 (kernels::PageLayout)
     int64_t tokens = kernels::PageLayout::kMaxTokens;
     int64_t most_pages = kUnlimited;
   };
@@ -28,6 +28,11 @@ class KvPages {
 
   /// What a page of such a decoder takes.
   static size_t page_bytes(const DecoderConfig& config, const Options& options);
+  /// What a token of such a decoder takes: its part of a page.
+  static double token_bytes(const DecoderConfig& config, tensor::DType dtype) {
+    const Options options{.dtype = dtype};
+    return static_cast<double>(page_bytes(config, options)) / static_cast<double>(options.tokens);
+  }
 
   /// A page of its own for the caller. When all are in use, asks whoever was named by on_full; there must be one then.
   int32_t take();

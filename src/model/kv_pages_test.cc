@@ -24,9 +24,11 @@ void extend(DecoderState& state, int64_t tokens) {
   state.advance(tokens);
 }
 
-TEST(KvPages, APageHoldsAllLayersAndBf16TakesHalf) {
+TEST(KvPages, APageHoldsAllLayersAndShortTypesTakeLess) {
   EXPECT_EQ(pages_of_16()->layout().page_bytes(), 2u * 2 * 16 * 4 * sizeof(float));
   EXPECT_EQ(KvPages::page_bytes(small_config(), {.dtype = tensor::DType::bf16, .tokens = 16}), 2u * 2 * 16 * 4 * 2);
+  EXPECT_EQ(KvPages::token_bytes(small_config(), tensor::DType::q8_0), 2 * 2 * (4 + 2));
+  EXPECT_EQ(KvPages::page_bytes(small_config(), {.dtype = tensor::DType::q8_0, .tokens = 16}), 2u * 2 * 16 * (4 + 2));
 }
 
 TEST(KvPages, SequencesTakePagesAndGiveThemBack) {
