@@ -24,12 +24,15 @@ class TerminalSink final : public assistant::Sink {
     std::lock_guard lock(mutex_);
     if (const auto* text = std::get_if<assistant::TextDelta>(&event)) {
       if (!first_text_) first_text_ = Clock::now();
+      text_ += text->text;
       std::fwrite(text->text.data(), 1, text->text.size(), stdout);
       std::fflush(stdout);
     } else if (auto* audio = std::get_if<assistant::AudioDelta>(&event)) {
       if (!first_audio_) first_audio_ = Clock::now();
       samples_.insert(samples_.end(), audio->samples.begin(), audio->samples.end());
-    } else {
+    } else if (const auto* mark = std::get_if<assistant::SpokenMark>(&event)) {
+      marks_.push_back(*mark);
+    } else if (std::holds_alternative<assistant::Finished>(event) || std::holds_alternative<assistant::Failed>(event)) {
       last_ = std::move(event);
       ended_.notify_all();
     }
@@ -42,6 +45,8 @@ class TerminalSink final : public assistant::Sink {
   }
 
   const std::vector<float>& samples() const { return samples_; }
+  const std::vector<assistant::SpokenMark>& marks() const { return marks_; }
+  const std::string& text() const { return text_; }
   std::optional<Clock::time_point> first_text() const { return first_text_; }
   std::optional<Clock::time_point> first_audio() const { return first_audio_; }
 
@@ -49,7 +54,9 @@ class TerminalSink final : public assistant::Sink {
   std::mutex mutex_;
   std::condition_variable ended_;
   std::optional<assistant::Event> last_;
+  std::string text_;
   std::vector<float> samples_;
+  std::vector<assistant::SpokenMark> marks_;
   std::optional<Clock::time_point> first_text_, first_audio_;
 };
 
@@ -97,6 +104,11 @@ Result<void> ask(const AskOptions& options) {
   if (const auto* failed = std::get_if<assistant::Failed>(&last)) return std::unexpected(failed->error);
   std::putchar('\n');
   if (!options.speak.empty()) TRY_VOID(write_wav(options.speak, sink->samples()));
+  for (size_t i = 0, from = 0; options.words && i < sink->marks().size(); from = sink->marks()[i++].text_bytes) {
+    const assistant::SpokenMark& mark = sink->marks()[i];
+    std::fprintf(stderr, "%.3f\t%zu\t%s\n", static_cast<double>(mark.samples) / assistant::kSpeechSampleRate, mark.text_bytes,
+                 sink->text().substr(from, mark.text_bytes - from).c_str());
+  }
   if (options.times) {
     const auto& usage = std::get<assistant::Finished>(last).usage;
     std::fprintf(stderr, "loaded in %.0f ms; %d prompt tokens (%d audio, %d image), %d answer tokens, %d audio frames\n", ms(loaded - start),

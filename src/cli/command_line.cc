@@ -41,6 +41,8 @@ void add_ask(CLI::App& app, AskOptions& options) {
   auto* speak = command->add_option("-s,--speak", options.speak, "Answer aloud too, into this WAV file")
                     ->check(not_empty())
                     ->type_name("FILE");
+  command->add_flag("--words", options.words, "With --speak: when each word has been said, in seconds, and the bytes of text so far")
+      ->needs(speak);
   command->add_option("--voice", options.voice, "Voice to speak with (default: the model's own; info lists them)")
       ->needs(speak)
       ->type_name("NAME");

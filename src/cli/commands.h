@@ -25,6 +25,7 @@ struct AskOptions {
   std::vector<std::string> images;
   std::vector<std::string> sounds;
   std::string speak;  ///< WAV file to write; empty: text only
+  bool words = false;  ///< say when each word was spoken
   std::string voice;
   std::string system;
   std::optional<float> temperature;  ///< none: as the checkpoint says

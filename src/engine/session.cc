@@ -215,11 +215,11 @@ Result<void> Session::draw_from(std::span<float> logits) {
   }
   if (usage_.completion_tokens >= request_.max_tokens) return end_text(assistant::FinishReason::length), Result<void>();
   if (speech_ && tools_) {
-    written_.push_back({token, written_bytes_, written_bytes_ + written.size()});
+    written_.push_back({token, written_bytes_, written_bytes_ + written.size(), written});
     written_bytes_ += written.size();
     speak_decided();
   } else if (speech_) {
-    speech_->push(token);
+    speech_->push(token, written);
   }
   text_.token = token;
   return {};
@@ -241,10 +241,23 @@ void Session::take_speech() {
   meter_->stats.audio_samples += samples->size();
   answering_ = true;
   send(assistant::AudioDelta{{samples->begin(), samples->end()}});
+  if (ended_) return;
+  sent_samples_ += static_cast<int64_t>(samples->size());
+  tell_words();
+}
+
+void Session::tell_words() {
+  while (const auto mark = speech_->words().next(sent_samples_)) tell(*mark);
 }
 
 void Session::finish_if_done() {
-  if (admitted() && !ended_ && text_ended_ && (!speech_ || speech_->done())) finish(reason_);
+  if (!admitted() || ended_ || !text_ended_ || (speech_ && !speech_->done())) return;
+  if (speech_) {
+    speech_->words().settle(true);
+    tell_words();
+    tell({text_bytes_, sent_samples_});
+  }
+  finish(reason_);
 }
 
 void Session::take_written(std::string_view text) {
@@ -272,7 +285,7 @@ void Session::speak_decided() {
   for (; !written_.empty(); written_.pop_front()) {
     const auto said = tools_->said(written_.front().begin, written_.front().end);
     if (said == ToolCallReader::Said::later) return;
-    if (said == ToolCallReader::Said::aloud) speech_->push(written_.front().token);
+    if (said == ToolCallReader::Said::aloud) speech_->push(written_.front().token, written_.front().text);
   }
 }
 
@@ -294,13 +307,22 @@ void Session::emit(std::string text) {
   if (text.empty()) return;
   if (!std::exchange(text_sent_, true)) meter_->stats.first_text_seconds.add(seconds_between(asked_at_, meter_->now()));
   if (!request_.speak) answering_ = true;
+  text_bytes_ += text.size();
   send(assistant::TextDelta{std::move(text)});
 }
 
-// After a stop nothing goes out but the end.
+// After a stop nothing goes out but the last marks and the end.
 void Session::send(assistant::Event event) {
   check_stop();
   if (!ended_) sink_->on_event(std::move(event));
+}
+
+// Text that a stop string may still cut off has not been told.
+void Session::tell(assistant::SpokenMark mark) {
+  mark.text_bytes = std::min(mark.text_bytes, text_bytes_);
+  if (mark.text_bytes <= marked_.text_bytes && mark.samples <= marked_.samples) return;
+  marked_ = mark;
+  sink_->on_event(mark);
 }
 
 void Session::finish(assistant::FinishReason reason) {
@@ -311,7 +333,13 @@ void Session::finish(assistant::FinishReason reason) {
   sink_->on_event(assistant::Finished{reason, usage_});
 }
 
-void Session::cancel() { finish(assistant::FinishReason::cancelled); }
+void Session::cancel() {
+  if (speech_ && !ended_) {
+    speech_->words().settle(false);
+    tell_words();
+  }
+  finish(assistant::FinishReason::cancelled);
+}
 
 void Session::fail(Error error) {
   if (ended_) return;

@@ -108,6 +108,8 @@ class Session {
   void speak_decided();
   void emit(std::string text);
   void send(assistant::Event event);
+  void tell_words();
+  void tell(assistant::SpokenMark mark);
   void finish(assistant::FinishReason reason);
 
   std::shared_ptr<const model::Model> model_;
@@ -130,15 +132,19 @@ class Session {
   std::optional<model::Detokenizer> detokenizer_;
   StopStrings stops_;
   std::optional<ToolCallReader> tools_;
-  // Tokens of which it is not known yet whether they belong to a call, with the bytes they wrote.
+  // Tokens of which it is not known yet whether they belong to a call, with the bytes they wrote and the text these are.
   struct Written {
     int32_t token = 0;
     size_t begin = 0, end = 0;
+    std::string text;
   };
   std::deque<Written> written_;
   size_t written_bytes_ = 0;
   SpeechOptions speech_options_;
   std::optional<Speech> speech_;
+  size_t text_bytes_ = 0;         // sent
+  int64_t sent_samples_ = 0;
+  assistant::SpokenMark marked_;  // the last one sent
   assistant::Usage usage_;
   assistant::FinishReason reason_ = assistant::FinishReason::stop;
   PlaybackClock playback_;

@@ -34,6 +34,11 @@ Segments segments_of(const std::vector<int32_t>& ids, const model::Config& confi
   return segments;
 }
 
+SpokenWords::Options words_options(const model::Model& model) {
+  const int64_t one = model.code2wav->samples(1), two = model.code2wav->samples(2), frame = two - one;
+  return {.attention = !model.generation.talker_alignment_heads.empty(), .samples_per_frame = frame, .trimmed_samples = frame - one};
+}
+
 }  // namespace
 
 Speech::Speech(const model::Model& model, const Prompt& prompt, tensor::ConstRows media_hidden, std::string_view voice,
@@ -44,7 +49,8 @@ Speech::Speech(const model::Model& model, const Prompt& prompt, tensor::ConstRow
       residual_sampler_(sampler_options(model.generation.code_predictor, options.greedy), options.seed + 1),
       pick_code_([this](std::span<float> logits) { return pick(code_sampler_, logits); }),
       pick_residual_([this](std::span<float> logits) { return pick(residual_sampler_, logits); }),
-      frame_(static_cast<size_t>(model.config.talker.num_code_groups)) {
+      frame_(static_cast<size_t>(model.config.talker.num_code_groups)), words_(words_options(model)) {
+  state_.gaze.heads = model.generation.talker_alignment_heads;
   code_sampler_.suppress(talker_.suppress_begin(), talker_.suppress_end(), talker_.config().codec_eos_token_id);
   const model::Config& config = model.config;
   const Segments segments = segments_of(prompt.ids, config);
@@ -132,8 +138,16 @@ void Speech::begin(SpeechScratch& scratch) {
   model_.thinker.embed({&text_.front(), 1}, scratch.embeds.rows());
   talker_.project_text(scratch.embeds.rows(), scratch.texts.rows());
   text_.pop_front();
+  watch_text(1);
   talker_.assistant_rows(start_rows_.rows(), scratch.texts.rows(), speaker_, scratch.rows.rows());
   run_prompt_rows(scratch.rows.rows(), scratch);
+}
+
+// The last of the assistant's rows holds the first token of the text, and every frame's row one more.
+void Speech::watch_text(int64_t tokens) {
+  given_ += tokens;
+  state_.gaze.begin = static_cast<int64_t>(user_rows_.size()) + model::Talker::kAssistantRows - 1;
+  state_.gaze.end = state_.gaze.begin + given_;
 }
 
 // tts_eos once after the last token, then tts_pad.
@@ -184,12 +198,16 @@ void Speech::step(std::span<Speech* const> speeches, SpeechScratch& s) {
   int64_t next = 0;
   for (Speech* speech : s.going) {
     std::span<const float> text;
+    int64_t given = 0;
     if (speech->text_.empty()) {
       text = speech->after_text();
     } else {
       text = {s.texts.rows().row(next++), static_cast<size_t>(width)};
       speech->text_.pop_front();
+      given = 1;
     }
+    if (!speech->state_.gaze.heads.empty()) speech->words_.look(speech->state_.gaze.weights);
+    speech->watch_text(given);
     s.steps.push_back({.state = &speech->state_,
                        .next_text = text,
                        .pick_code = &speech->pick_code_,
@@ -241,6 +259,7 @@ void Speech::vocode(std::span<Speech* const> speeches, SpeechScratch& s) {
       outcome = std::unexpected(not_finite("code2wav"));
     } else {
       outcome = s.frames[i].samples;
+      s.vocoding[i]->words_.push_samples(s.frames[i].samples);
     }
   }
 }

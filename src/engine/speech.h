@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "engine/prompt.h"
 #include "engine/sampler.h"
+#include "engine/spoken_words.h"
 #include "model/model.h"
 
 namespace calliope::engine {
@@ -52,8 +53,11 @@ class Speech {
   /// Tokens of the talker that an answer to a prompt of so many tokens takes at most.
   static int64_t most_tokens(int64_t prompt_tokens, int64_t max_frames);
 
-  /// The next token of the answer, in order; not the end-of-turn token.
-  void push(int32_t token) { text_.push_back(token); }
+  /// The next token of the answer, in order, and the text it gives; not the end-of-turn token.
+  void push(int32_t token, std::string_view text = {}) {
+    text_.push_back(token);
+    words_.push_text(text);
+  }
   /// No more text comes.
   void finish_text() { text_ended_ = true; }
 
@@ -74,6 +78,8 @@ class Speech {
   /// All must be ready(). The samples stay valid until the scratch is used again.
   static void step(std::span<Speech* const> speeches, SpeechScratch& scratch);
   const Result<std::span<const float>>& outcome() const { return outcome_; }
+  /// The words that were said within the samples so far.
+  SpokenWords& words() { return words_; }
 
   /// All codes so far: frames x groups.
   const std::vector<int32_t>& codes() const { return codes_; }
@@ -92,6 +98,7 @@ class Speech {
   bool wants_vocoding() const;
   static void vocode(std::span<Speech* const> speeches, SpeechScratch& scratch);
   std::span<const float> after_text();
+  void watch_text(int64_t tokens);
   int32_t pick(Sampler& sampler, std::span<float> logits);
   void finish_step(bool ended);
   int vocoded_frames() const;
@@ -111,6 +118,8 @@ class Speech {
   int64_t prefilled_ = 0;        // user rows, then assistant rows, that are run
   std::deque<int32_t> text_;     // tokens waiting
   std::vector<int32_t> frame_, codes_;
+  SpokenWords words_;
+  int64_t given_ = 0;            // tokens of the text that the talker has taken
   Result<std::span<const float>> outcome_;
   std::unique_ptr<SpeechScratch> scratch_;  // of steps alone
   int frames_ = 0;

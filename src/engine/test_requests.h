@@ -41,7 +41,9 @@ class KeepingSink final : public assistant::Sink {
       scores = std::move(scored->log_probabilities);
     } else if (auto* called = std::get_if<assistant::ToolCalled>(&event)) {
       calls.push_back(std::move(called->call));
-    } else if (!std::holds_alternative<assistant::SpokenMark>(event)) {
+    } else if (const auto* mark = std::get_if<assistant::SpokenMark>(&event)) {
+      marks.push_back({*mark, text.size(), samples.size()});
+    } else {
       if (const auto* failed = std::get_if<assistant::Failed>(&event)) error = failed->error;
       if (const auto* finished = std::get_if<assistant::Finished>(&event)) finish = *finished;
       ended_ = true;
@@ -57,8 +59,15 @@ class KeepingSink final : public assistant::Sink {
     wake_.wait(lock, [&] { return ended_; });
   }
 
+  // A mark, and how much had been sent before it.
+  struct Marked {
+    assistant::SpokenMark mark;
+    size_t text_bytes = 0, samples = 0;
+  };
+
   std::string text;
   std::vector<float> samples;
+  std::vector<Marked> marks;
   std::vector<double> scores;
   std::vector<assistant::ToolCall> calls;
   std::optional<Error> error;
@@ -152,6 +161,11 @@ inline void expect_same(const KeepingSink& actual, const KeepingSink& expected, 
   EXPECT_EQ(actual.error.has_value(), expected.error.has_value()) << what;
   EXPECT_EQ(actual.text, expected.text) << what;
   EXPECT_TRUE(actual.samples == expected.samples) << what << ": " << actual.samples.size() << " samples, not " << expected.samples.size();
+  ASSERT_EQ(actual.marks.size(), expected.marks.size()) << what;
+  for (size_t i = 0; i < actual.marks.size(); ++i) {
+    EXPECT_EQ(actual.marks[i].mark.text_bytes, expected.marks[i].mark.text_bytes) << what;
+    EXPECT_EQ(actual.marks[i].mark.samples, expected.marks[i].mark.samples) << what;
+  }
   ASSERT_TRUE(actual.finish && expected.finish) << what;
   EXPECT_EQ(actual.finish->reason, expected.finish->reason) << what;
   EXPECT_EQ(actual.finish->usage.completion_tokens, expected.finish->usage.completion_tokens) << what;

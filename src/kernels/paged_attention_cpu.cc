@@ -45,13 +45,11 @@ float load_bf16(const std::byte* from, int64_t i, int64_t) {
 
 void paged_queries_plain(const PagedCall& call, int64_t kv, int64_t begin, int64_t end) {
   const int64_t quants = call.layout.tokens * call.layout.head_dim;
-  const auto load_q8 = [quants](const std::byte* from, int64_t i, int64_t scale) {
-    return tensor::bf16_to_f32(reinterpret_cast<const uint16_t*>(from + quants)[scale]) * static_cast<float>(reinterpret_cast<const int8_t*>(from)[i]);
-  };
+  const auto load_q8_page = [quants](const std::byte* from, int64_t i, int64_t scale) { return load_q8(from, quants, i, scale); };
   for (int64_t query = begin; query < end; ++query) {
     switch (call.layout.dtype) {
       case tensor::DType::bf16: attend(call, kv, query, load_bf16); break;
-      case tensor::DType::q8_0: attend(call, kv, query, load_q8); break;
+      case tensor::DType::q8_0: attend(call, kv, query, load_q8_page); break;
       default: attend(call, kv, query, load_f32);
     }
   }

@@ -24,6 +24,12 @@ struct PagedCall {
   }
 };
 
+/// Element `i` of a page's keys or values of Q8; `quants` of them come first, then the scales, of which `scale` belongs to it.
+inline float load_q8(const std::byte* from, int64_t quants, int64_t i, int64_t scale) {
+  return tensor::bf16_to_f32(reinterpret_cast<const uint16_t*>(from + quants)[scale]) *
+         static_cast<float>(reinterpret_cast<const int8_t*>(from)[i]);
+}
+
 /// Attention of the queries [begin, end) that read key/value head `kv`: query i is head i % group of row i / group.
 using PagedQueries = void (*)(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
 void paged_queries_plain(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);

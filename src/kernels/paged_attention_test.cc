@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -10,6 +11,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/isa.h"
+#include "kernels/paged_scores.h"
 
 namespace calliope::kernels {
 namespace {
@@ -265,6 +267,37 @@ TEST(PagedAttention, Q8OfExtremes) {
     }
   }
   set_isa(best_isa());
+}
+
+// With values that are one for one token and zero for the others, attention gives that token's share.
+TEST(PagedScores, AreTheSharesThatAttentionGives) {
+  std::mt19937 random(5);
+  for (const DType dtype : {DType::f32, DType::bf16, DType::q8_0}) {
+    const AttentionShape shape{.heads = 4, .kv_heads = 2, .head_dim = 8, .scale = 0.4f};
+    const PageLayout layout{.tokens = 16, .layers = 2, .kv_heads = 2, .head_dim = 8, .dtype = dtype};
+    constexpr int64_t kTokens = 21;
+    const Tensor q = random_rows(1, 32, random), k = random_rows(kTokens, 16, random);
+    Tensor v({kTokens, 16});
+    std::fill(v.span().begin(), v.span().end(), 0.0f);
+    for (int64_t t = 0; t < 8; ++t) v.rows().row(13 + t)[t] = v.rows().row(13 + t)[8 + t] = 1.0f;
+    const int64_t lengths[] = {kTokens};
+    const Pages pages(layout, lengths);
+    const PagedRows all = pages.rows(0, 0, kTokens), last = pages.rows(0, kTokens - 1, 1);
+    store_pages(k.rows(), v.rows(), {&all, 1}, layout, 1);
+    Tensor out({1, 32});
+    paged_attention(q.rows(), {&last, 1}, shape, layout, 1, out.rows());
+    for (int64_t head = 0; head < shape.heads; ++head) {
+      std::vector<float> shares(kTokens), some(8);
+      paged_scores(q.span(), last, shape, layout, 1, head, 0, shares);
+      paged_scores(q.span(), last, shape, layout, 1, head, 13, some);
+      float total = 0;
+      for (int64_t t = 0; t < 8; ++t) total += shares[static_cast<size_t>(13 + t)];
+      for (int64_t t = 0; t < 8; ++t) {
+        EXPECT_NEAR(shares[static_cast<size_t>(13 + t)], out.span()[static_cast<size_t>(head * 8 + t)], 1e-6f);
+        EXPECT_NEAR(some[static_cast<size_t>(t)], shares[static_cast<size_t>(13 + t)] / total, 1e-6f);
+      }
+    }
+  }
 }
 
 }  // namespace

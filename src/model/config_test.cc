@@ -152,12 +152,14 @@ TEST(GenerationJson, DefaultsAndMistakes) {
   ASSERT_TRUE(empty);
   EXPECT_TRUE(empty->talker.do_sample);
   const auto config = parse_generation_config(
-      R"({"eos_token_id":[5,6],"temperature":0.5,"talker_top_k":3,"thinker_top_p":0.25,"talker_max_new_tokens":10,"other":{}})");
+      R"({"eos_token_id":[5,6],"temperature":0.5,"talker_top_k":3,"thinker_top_p":0.25,"talker_max_new_tokens":10,"other":{},
+          "talker_alignment_heads":[[1,0],[2,3]]})");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->eos_token_ids, (std::vector<int32_t>{5, 6}));
   EXPECT_FLOAT_EQ(config->thinker.temperature, 0.5f);
   EXPECT_FLOAT_EQ(config->thinker.top_p, 0.25f);
   EXPECT_EQ(config->talker.top_k, 3);
+  EXPECT_EQ(config->talker_alignment_heads, (std::vector<AttentionHead>{{1, 0}, {2, 3}}));
   EXPECT_EQ(parse_generation_config("{\"eos_token_id\":7}")->eos_token_ids, std::vector<int32_t>{7});
   for (const auto& [text, field] : {std::pair<const char*, const char*>{"{\"temperature\":\"hot\"}", "temperature"},
                                     {"{\"temperature\":-1}", "temperature"},
@@ -167,6 +169,9 @@ TEST(GenerationJson, DefaultsAndMistakes) {
                                     {"{\"do_sample\":1}", "do_sample"},
                                     {"{\"repetition_penalty\":0}", "repetition_penalty"},
                                     {"{\"talker_max_new_tokens\":0}", "talker_max_new_tokens"},
+                                    {"{\"talker_alignment_heads\":[[1]]}", "talker_alignment_heads"},
+                                    {"{\"talker_alignment_heads\":[[1,-2]]}", "talker_alignment_heads"},
+                                    {"{\"talker_alignment_heads\":[1,2]}", "talker_alignment_heads"},
                                     {"{\"eos_token_id\":[1,\"2\"]}", "eos_token_id"},
                                     {"{\"eos_token_id\":-3}", "eos_token_id"}}) {
     const auto got = parse_generation_config(text);

@@ -5,6 +5,7 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/norm.h"
+#include "kernels/paged_scores.h"
 #include "kernels/rope.h"
 
 namespace calliope::model {
@@ -20,6 +21,11 @@ namespace {
 Rows heads_of(Rows x, int64_t head_dim) {
   CHECK(x.stride == x.cols);
   return {x.data, x.rows * (x.cols / head_dim), head_dim, head_dim};
+}
+
+kernels::AttentionShape attention_shape(const DecoderConfig& config) {
+  return {.heads = config.num_attention_heads, .kv_heads = config.num_key_value_heads, .head_dim = config.head_dim,
+          .scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim))};
 }
 
 }  // namespace
@@ -58,12 +64,29 @@ void Decoder::attend(const Layer& w, const DecoderScratch::Batch& out, DecoderSc
   kernels::rope(q, dim, out.cosine, out.sine);
   kernels::rope(k, dim, s.all.cosine, s.all.sine);
   kernels::store_pages(k, v, s.all.sequences, layout, at);
-  kernels::paged_attention(q, out.sequences,
-                           {.heads = config_.num_attention_heads, .kv_heads = config_.num_key_value_heads, .head_dim = dim,
-                            .scale = 1.0f / std::sqrt(static_cast<float>(dim))},
-                           layout, at, a);                                     // [T, heads * dim]
+  kernels::paged_attention(q, out.sequences, attention_shape(config_), layout, at, a);  // [T, heads * dim]
   linear(a, w.o_proj, out.h);                                                  // [T, D]
   kernels::add(out.h, out.x);                                                  // x += h
+}
+
+// Of each sequence that is looked at, the last row, whose queries are in s.q.
+void Decoder::look(std::span<const SequenceRows> sequences, const DecoderScratch::Batch& out, const DecoderScratch& s,
+                   const kernels::PageLayout& layout, size_t layer) const {
+  int64_t row = -1;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    row += out.sequences[i].rows;
+    Gaze* gaze = sequences[i].gaze;
+    if (!gaze || gaze->begin >= gaze->end || out.sequences[i].rows == 0) continue;
+    const auto tokens = static_cast<size_t>(gaze->end - gaze->begin);
+    if (layer == 0) gaze->weights.assign(tokens, 0.0f);
+    gaze->one.resize(tokens);
+    for (const AttentionHead& head : gaze->heads) {
+      if (head.layer != static_cast<int64_t>(layer)) continue;
+      const std::span<const float> q(s.q.span().subspan(static_cast<size_t>(row * s.q.shape()[1]), static_cast<size_t>(s.q.shape()[1])));
+      kernels::paged_scores(q, out.sequences[i], attention_shape(config_), layout, head.layer, head.head, gaze->begin, gaze->one);
+      for (size_t t = 0; t < tokens; ++t) gaze->weights[t] += gaze->one[t] / static_cast<float>(gaze->heads.size());
+    }
+  }
 }
 
 void Decoder::mlp(const Layer& w, tensor::ConstRows h, DecoderScratch& s, Rows m) const {
@@ -136,6 +159,7 @@ void Decoder::forward(Rows x, const Positions& positions, std::span<const Sequen
     const DecoderScratch::Batch& out = apart ? s.last : s.all;
     const Rows m = s.m.rows().slice(0, out.x.rows);
     attend(w, out, s, layout, i);                                              // x += attention(h)
+    look(sequences, out, s, layout, i);
     rms_norm(out.x, w.post_attention_layernorm, config_.rms_norm_eps, out.h);
     mlp(w, out.h, s, m);                                                       // [T, D]
     kernels::add(m, out.x);                                                    // x += m

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "kernels/experts.h"
+#include "model/attention_head.h"
 #include "model/config.h"
 #include "model/kv_pages.h"
 #include "model/weights.h"
@@ -28,6 +29,15 @@ struct Positions {
   }
 };
 
+/// Where the last row of a pass looks among the tokens [begin, end) of its sequence: the mean of what each of `heads` gives
+/// them, so `weights` sum to 1. Only read, so it changes no other number. Nothing is looked at while begin == end.
+struct Gaze {
+  std::vector<AttentionHead> heads;
+  int64_t begin = 0, end = 0;
+  std::vector<float> weights;  ///< [end - begin], after the pass
+  std::vector<float> one;      ///< scratch
+};
+
 /// The next `rows` rows of a batch, which belong to one sequence.
 struct SequenceRows {
   static constexpr int64_t kAll = -1;
@@ -36,6 +46,7 @@ struct SequenceRows {
   /// Rows at the end whose output is wanted: the others are done when their keys and values are, and what is left in
   /// them means nothing.
   int64_t outputs = kAll;
+  Gaze* gaze = nullptr;  ///< filled by the pass, if there is one
 };
 
 /// Buffers of a forward pass, kept by the caller so that a pass no larger than the largest before allocates nothing.
@@ -84,6 +95,8 @@ class Decoder {
     std::vector<kernels::GatedMlpWeight> experts;
   };
   void attend(const Layer& w, const DecoderScratch::Batch& out, DecoderScratch& s, const kernels::PageLayout& layout, size_t layer) const;
+  void look(std::span<const SequenceRows> sequences, const DecoderScratch::Batch& out, const DecoderScratch& s,
+            const kernels::PageLayout& layout, size_t layer) const;
   bool take_last(std::span<const SequenceRows> sequences, DecoderScratch& s) const;
   void mlp(const Layer& w, tensor::ConstRows h, DecoderScratch& s, tensor::Rows m) const;
   void rope_rows(const Positions& positions, DecoderScratch& s) const;

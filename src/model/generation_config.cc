@@ -1,5 +1,6 @@
 #include "model/generation_config.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <string>
 
@@ -16,6 +17,23 @@ void read_draw(ConfigReader& reader, const std::string& prefix, DrawDefaults& dr
   reader.number(prefix + "top_p", draw.top_p, 0.0, 1.0);
   reader.number(prefix + "repetition_penalty", draw.repetition_penalty, 0.01, 100.0);
   draw.top_k = static_cast<int>(top_k);
+}
+
+// [[layer, head], ...]
+void read_heads(ConfigReader& reader, const boost::json::object& object, std::vector<AttentionHead>& heads) {
+  constexpr const char* kName = "talker_alignment_heads";
+  constexpr size_t kMost = 64;
+  constexpr int64_t kLargest = 1 << 12;
+  const auto* found = object.if_contains(kName);
+  if (!found || found->is_null()) return;
+  const auto number = [](const boost::json::value& value) { return value.is_int64() && value.get_int64() >= 0 && value.get_int64() < kLargest; };
+  const auto pair = [&](const boost::json::value& value) {
+    return value.is_array() && value.get_array().size() == 2 && number(value.get_array()[0]) && number(value.get_array()[1]);
+  };
+  if (!found->is_array() || found->get_array().size() > kMost || !std::ranges::all_of(found->get_array(), pair)) {
+    return reader.wrong(kName, "must be a list of at most 64 pairs [layer, head]");
+  }
+  for (const auto& value : found->get_array()) heads.push_back({value.get_array()[0].get_int64(), value.get_array()[1].get_int64()});
 }
 
 }  // namespace
@@ -35,6 +53,7 @@ Result<GenerationConfig> parse_generation_config(std::string_view json) {
   int64_t most = config.talker_max_new_tokens;
   reader.integer("talker_max_new_tokens", most, 1, 1 << 20);
   config.talker_max_new_tokens = static_cast<int>(most);
+  read_heads(reader, value.get_object(), config.talker_alignment_heads);
   std::vector<int64_t> ids;
   const auto* eos = value.get_object().if_contains("eos_token_id");
   if (eos && eos->is_array()) reader.integers("eos_token_id", ids, 0, 1 << 24, 64);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/attention_head.h"
 
 namespace calliope::model {
 
@@ -24,6 +25,9 @@ struct GenerationConfig {
   /// The reference's residual codes: top-k 50, top-p 0.8.
   DrawDefaults code_predictor = {.do_sample = true, .temperature = 1.0f, .top_k = 50, .top_p = 0.8f};
   int talker_max_new_tokens = 4096;
+  /// Heads of the talker that look at the word being spoken: talker_alignment_heads, [[layer, head], ...], as Whisper's
+  /// alignment_heads. None: nothing is known of where its attention lies.
+  std::vector<AttentionHead> talker_alignment_heads;
   std::vector<int32_t> eos_token_ids;
 };
 

@@ -45,6 +45,22 @@ Result<void> check_chat_tokens(const Model& model) {
   return {};
 }
 
+namespace {
+
+Result<void> check_alignment_heads(const Model& model) {
+  const DecoderConfig& talker = model.config.talker.text;
+  for (const AttentionHead& head : model.generation.talker_alignment_heads) {
+    if (head.layer < talker.num_hidden_layers && head.head < talker.num_attention_heads) continue;
+    return fail(ErrorCode::invalid_argument,
+                "generation_config.json: talker_alignment_heads names head " + std::to_string(head.head) + " of layer " +
+                    std::to_string(head.layer) + ", but the talker has " + std::to_string(talker.num_hidden_layers) + " layers of " +
+                    std::to_string(talker.num_attention_heads) + " heads", "talker_alignment_heads");
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const Model>> load_model(const std::string& path) {
   TRY(ModelSource from, open_model_source(path));
   TRY_VOID(check_memory(path, from.weights.bytes(), memory_limit()));
@@ -70,6 +86,7 @@ Result<std::shared_ptr<const Model>> load_model(const std::string& path) {
   if (model->config.enable_audio_output) {
     TRY(model->talker, Talker::load(model->weights, model->config));
     TRY(model->code2wav, Code2Wav::load(model->weights, model->config.code2wav));
+    TRY_VOID(check_alignment_heads(*model));
   }
   TRY_VOID(check_together(*model));
   return model;

@@ -68,7 +68,7 @@ void Talker::assistant_rows(ConstRows start, ConstRows first_text, int32_t speak
 }
 
 void Talker::prefill(Rows x, const Positions& positions, TalkerState& state, DecoderScratch& scratch) const {
-  const SequenceRows sequence{&state.decoder, x.rows, 1};
+  const SequenceRows sequence{&state.decoder, x.rows, 1, state.gaze.heads.empty() ? nullptr : &state.gaze};
   decoder_.forward(x, positions, {&sequence, 1}, scratch);
   state.hidden.resize({1, x.cols});
   std::copy_n(x.row(x.rows - 1), x.cols, state.hidden.data());
@@ -112,7 +112,7 @@ void Talker::step(std::span<TalkerStep> steps, TalkerScratch& s) const {
     codec_embedding_.row(step.state->code).to_f32(code0);
     std::copy(code0.begin(), code0.end(), x.begin());
     s.frames.push_back({step.state->hidden.span(), code0, step.pick_residual, step.codes.subspan(1), x});
-    s.sequences.push_back({&step.state->decoder, 1});
+    s.sequences.push_back({&step.state->decoder, 1, SequenceRows::kAll, step.state->gaze.heads.empty() ? nullptr : &step.state->gaze});
     s.positions.push(step.state->next_position++);
   }
   code_predictor_.predict(s.frames, s.predictor);

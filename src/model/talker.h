@@ -19,6 +19,7 @@ struct TalkerState {
   tensor::Tensor hidden;           ///< [1, D]: the talker's last hidden state
   int64_t next_position = 0;
   int32_t code = -1;               ///< code 0 chosen last, or codec_eos
+  Gaze gaze;                       ///< at which tokens the row that hidden comes from looked; heads empty: not asked for
 };
 
 /// One answer's next frame.

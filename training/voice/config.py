@@ -8,6 +8,7 @@ FRAME_SAMPLES = 1920
 CODE_GROUPS = 6
 CODEBOOK_SIZE = 512
 HIDDEN = 256
+GUIDED_LAYERS = (1, 2)  # of the talker, whose head 0 learns to look at the word being spoken (cf. 1710.08969)
 RESERVED_IDS = 1024  # the reference never samples the last 1024 talker ids but codec_eos
 
 # The voice: flite's statistical "rms"; of the free voices at hand the one an independent
@@ -112,6 +113,7 @@ GENERATION = {
     "talker_top_p": 0.9,
     "talker_repetition_penalty": 1.0,
     "talker_max_new_tokens": 1024,
+    "talker_alignment_heads": [[layer, 0] for layer in GUIDED_LAYERS],
 }
 
 

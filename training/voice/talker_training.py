@@ -20,7 +20,6 @@ from talker import Talker
 MEDIA = -1  # a row of the hidden projection: constant, whatever was seen or heard
 NONE = -2
 PREFIX_ROWS = 9
-GUIDED_LAYERS = (1, 2)  # of the talker, whose head 0 learns to look at the word being spoken (cf. 1710.08969)
 
 
 class Text:
@@ -130,7 +129,7 @@ def head_weight(model: Talker):
 
 def batch_loss(model: Talker, text: Text, batch, predictor_frames: int, corrupt: float):
     ids, codes_in, target, prefixes, guide = batch
-    guided = [model.model.layers[i].self_attn for i in GUIDED_LAYERS]
+    guided = [model.model.layers[i].self_attn for i in config.GUIDED_LAYERS]
     for attention in guided:
         attention.guide = guide
     hidden = model.model(input_rows(model, text, ids, codes_in, prefixes, corrupt))
