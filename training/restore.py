@@ -1,12 +1,13 @@
 """Turns a checkpoint folder back into the files that training goes on from, without the optimizers' state.
 
-usage: python restore.py --model models/calliope-nano --understanding DIR --voice DIR
+usage: python restore.py --model models/calliope-nano --understanding DIR --voice DIR --assets DIR
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def fused(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("model", "understanding", "voice"):
+    for name in ("model", "understanding", "voice", "assets"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     args = parser.parse_args()
     tensors = {name: value.float() for name, value in load_file(args.model / "model.safetensors").items()}
@@ -49,6 +50,10 @@ def main() -> None:
 
     args.understanding.mkdir(parents=True, exist_ok=True)
     args.voice.mkdir(parents=True, exist_ok=True)
+    # Trained anew, the tokenizer may break ties in another way: the weights know this one.
+    (args.assets / "tokenizer").mkdir(parents=True, exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(args.model / name, args.assets / "tokenizer" / name)
     thinker, talker, code2wav = Thinker(), Talker(voice_config.TALKER), Code2Wav(voice_config.CODE2WAV)
     thinker.load_state_dict(part("thinker."))
     talker.load_state_dict(fused(part("talker.")))

@@ -1,6 +1,6 @@
 """Trains the whole thinker on questions in text, sound and pictures, and measures it on what it never saw.
 
-usage: python -m understanding.joint --data DIR --out DIR --minutes N [--tasks text,digit,spoken,photo,word]
+usage: python -m understanding.joint --data DIR --out DIR --minutes N [--tasks text,digit,spoken,photo,word,order,...]
 """
 
 from __future__ import annotations
@@ -19,8 +19,13 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 
 from optimizer import Average, Optimizer
-from understanding import facts, pictures, sounds
+from understanding import facts, orders, pictures, sounds, talk
 from understanding.model import Thinker, audio_tokens, patchify
+
+TALK = {"order", "transcript", "turn"}
+SHARES = {"text": 1.6, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0, "typed_order": 0.5}
+HEARD = {"digit", "spoken"} | TALK
+
 
 @dataclass
 class Turn:
@@ -92,7 +97,8 @@ class Tasks:
         self.masks = args.masks
         self.neighbours = (0, 0)  # typed turns before and after each
         wanted = set(args.tasks.split(","))
-        self.sounds = sounds.Sounds(args.data, args.out) if wanted & {"digit", "spoken"} else None
+        self.sounds = sounds.Sounds(args.data, args.out) if wanted & HEARD else None
+        self.talk = talk.Talk(args.data, args.out, self.sounds) if wanted & TALK else None
         self.photos = pictures.Photos(args.data, args.out) if "photo" in wanted else None
         self.words = pictures.Words(args.out, held_out=False) if "word" in wanted else None
 
@@ -121,6 +127,8 @@ class Tasks:
     def draw(self, task: str, count: int):
         """A training batch; all its conversations have as many turns, so that little is padding."""
         self.neighbours = (self.rng.choices([0, 1, 2], [0.75, 0.2, 0.05])[0], self.rng.choices([0, 1], [0.8, 0.2])[0])
+        if task in TALK | {"typed_order"} and self.rng.random() < 0.8:
+            self.neighbours = (0, 0)
         return getattr(self, task)(max(8, round(count / (1 + 0.5 * sum(self.neighbours)))))
 
     def text(self, count: int, held: bool = False):
@@ -144,6 +152,40 @@ class Tasks:
 
     def spoken(self, count: int):
         return self.sound(self.rng.choices(self.sounds.questions, k=count), False)
+
+    def typed_order(self, count: int):
+        """Orders in writing, confirmed or as JSON."""
+        items = []
+        for _ in range(count):
+            slots = orders.draw(self.rng)
+            text = orders.wording(slots, self.rng)
+            if self.rng.random() < orders.TYPED_SHARE:
+                text = text.lower().rstrip("?.")
+            as_json = self.rng.random() < 0.5
+            asked = f"{text} {orders.JSON_QUESTION}" if as_json else text
+            items.append(self.around(Turn(asked, orders.as_json(slots) if as_json else orders.confirmation(slots)), False))
+        return items, None
+
+    def talked(self, clips: list, asked: list[talk.Asked], held: bool = False):
+        """Conversations about clips, several about one."""
+        def heard(x):
+            y = sounds.augment(x, self.rng)
+            return talk.noisy(y, self.talk.babble, self.rng) if self.rng.random() < 0.4 else y
+
+        audio = [c.astype("float32") / 32768 if held else heard(c) for c in clips]
+        mel, frames = self.mel.batch(audio, None if held else self.rng, 0 if held else self.masks / 2)
+        tokens = audio_tokens(frames).tolist()
+        turns = [self.around(Turn(a.question, a.answer, audio=tokens[a.clip], media_first=held or self.rng.random() < 0.8), held) for a in asked]
+        return turns, ("audio", mel, frames, torch.tensor([a.clip for a in asked]))
+
+    def order(self, count: int):
+        return self.talked(*self.talk.order(self.rng, count))
+
+    def transcript(self, count: int):
+        return self.talked(*self.talk.transcript(self.rng, count))
+
+    def turn(self, count: int):
+        return self.talked(*self.talk.turn(self.rng, count))
 
     def picture(self, x: torch.Tensor, questions: list[str], answers: list[str], held: bool = False):
         h, w = x.shape[2] // 8, x.shape[3] // 8
@@ -171,6 +213,8 @@ def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media):
     x = x.clone()
     if media[0] == "audio":
         features, valid = model.audio_tower(media[1].to(ids.device), media[2].to(ids.device))
+        if len(media) > 3:  # several conversations about one clip
+            features, valid = features[media[3]], valid[media[3]]
         x[ids == prompts.id["<|audio_pad|>"]] = features[valid]
         return x, None, ()
     features, deepstack = model.visual(media[1].to(ids.device), media[2], media[3])
@@ -179,13 +223,15 @@ def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media):
     return x, visual, [d.flatten(0, 1) for d in deepstack]
 
 
-def logits_of(model: Thinker, prompts: Prompts, rows, media) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def logits_of(model: Thinker, prompts: Prompts, rows, media, bf16: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """At the N places where an answer is wanted: logits [N, V], the right tokens [N], which conversation [N]."""
     ids, positions, labels = (t.to(model.lm_head.weight.device) for t in rows)
     x, visual, deepstack = embed(model, prompts, ids, media)
-    hidden = model.model(x, positions, visual, deepstack)
-    wanted = labels[:, 1:] != -100
-    return model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted], wanted.nonzero()[:, 0]
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+        hidden = model.model(x, positions, visual, deepstack)
+        wanted = labels[:, 1:] != -100
+        logits = model.lm_head(hidden[:, :-1][wanted])
+    return logits.float(), labels[:, 1:][wanted], wanted.nonzero()[:, 0]
 
 
 @torch.no_grad()
@@ -194,6 +240,17 @@ def accuracy(model: Thinker, tasks: Tasks, conversations: list, media) -> float:
     logits, labels, of = logits_of(model, tasks.prompts, tasks.rows(conversations), media)
     wrong = of[logits.argmax(-1) != labels].unique()
     return 1 - len(wrong) / len(conversations)
+
+
+def held_talk(tasks: Tasks, rng: random.Random, count: int, wanted: list[str]):
+    """(name, clips, what is asked about them), one question a clip."""
+    if "order" in wanted:
+        yield "order", *tasks.talk.held_order(made=False)
+        yield "order_made", *(part[: count // 2] for part in tasks.talk.held_order(made=True))
+    if "transcript" in wanted:
+        yield "transcript", *tasks.talk.held_transcript(count // 4)
+    if "turn" in wanted:
+        yield "turn", *tasks.talk.held_turn(rng, count // 4)
 
 
 @torch.no_grad()
@@ -226,6 +283,12 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
             x, _, texts = held.batch(50)
             scores.append(accuracy(model, tasks, *tasks.picture(x, facts.READ_QUESTIONS, [facts.read_answer(t) for t in texts], True)))
         out["word"] = mean(scores)
+    for name, clips, asked in held_talk(tasks, rng, count, wanted):
+        scores = []
+        for i in range(0, len(asked), 20):
+            part = [talk.Asked(k, a.question, a.answer) for k, a in enumerate(asked[i : i + 20])]
+            scores += [accuracy(model, tasks, *tasks.talked([clips[a.clip] for a in asked[i : i + 20]], part, True))] * len(part)
+        out[name] = mean(scores)
     tasks.rng = state
     return {k: round(v, 3) for k, v in out.items()}
 
@@ -238,7 +301,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=90, help="length of the learning-rate schedule, earlier runs included")
     parser.add_argument("--until", type=float, help="stop after so many minutes of it")
     parser.add_argument("--tasks", default="text,digit,spoken,photo,word")
-    parser.add_argument("--shares", default="text=1.6,digit=1.5,spoken=1.2,photo=1.3,word=1.5", help="how often each task is drawn")
+    parser.add_argument("--shares", default="", help="how often each task is drawn, where it is not as usual: text=1.6,digit=1.5")
     parser.add_argument("--masks", type=float, default=0.5, help="share of the batches of sounds with parts of the spectrum left out")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
@@ -247,6 +310,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision", type=Path, help="pretrained vision encoder, taken when pictures join in")
     parser.add_argument("--audio", type=Path, help="pretrained audio encoder, taken when sounds join in")
+    parser.add_argument("--beside", type=Path, help="the --out of a training that runs at the same time: both take the mean of their weights")
+    parser.add_argument("--check", type=float, default=4, help="minutes between validations")
+    parser.add_argument("--bf16", action="store_true", help="compute in bfloat16, weights stay f32")
+    parser.add_argument("--freeze", default="", help="parts whose weights stay: visual, audio_tower")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -269,6 +336,8 @@ def main() -> None:
         if pretrained and name not in taken:
             encoder.load_state_dict(torch.load(pretrained, map_location=args.device, weights_only=False)["encoder"])
             taken.append(name)
+    for name in filter(None, args.freeze.split(",")):
+        model.get_submodule(name).requires_grad_(False)
     # What was pretrained moves less.
     pretrained = tuple({"vision": "visual.", "audio": "audio_tower."}[name] for name in taken)
     slow = {n for n, _ in model.named_parameters() if n.startswith(pretrained) and "merger" not in n and ".proj" not in n}
@@ -279,11 +348,11 @@ def main() -> None:
     if state and "ema" in state and state.get("taken") == taken:
         average.model.load_state_dict(state["ema"])
         average.steps = step
-    sizes = {"text": 64, "digit": 40, "spoken": 24, "photo": 40, "word": 40}
-    shares = {name: float(value) for name, value in (part.split("=") for part in args.shares.split(","))}
+    sizes = {"text": 64, "digit": 40, "spoken": 24, "photo": 40, "word": 40, "order": 12, "transcript": 20, "turn": 16, "typed_order": 20}
+    shares = SHARES | {name: float(value) for name, value in (part.split("=") for part in args.shares.split(",") if part)}
     wanted = args.tasks.split(",")
     weights = [shares[t] for t in wanted]
-    begun = saved = time.time()
+    begun = saved = checked = time.time()
     running: dict[str, float] = {}
 
     def save() -> None:
@@ -292,23 +361,39 @@ def main() -> None:
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
 
+    def meet() -> float:
+        """Leaves the weights for the other training, and moves to the mean of mine and its last ones (local SGD, 1805.09767)."""
+        torch.save(model.state_dict(), args.out / "weights.new")
+        (args.out / "weights.new").replace(args.out / "weights.pt")
+        theirs = args.beside / "weights.pt"
+        if theirs.exists() and theirs.stat().st_mtime > begun:
+            with torch.no_grad():
+                for mine, other in zip(model.state_dict().values(), torch.load(theirs, weights_only=True).values(), strict=True):
+                    mine.lerp_(other, 0.5)
+        return time.time()
+
+    met = begun
     while (spent := before + time.time() - begun) < min(args.minutes, args.until or args.minutes) * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
         for task in tasks.rng.choices(wanted, weights, k=args.draws):
             items, media = tasks.draw(task, sizes[task])
-            logits, labels, _ = logits_of(model, prompts, tasks.rows(items), media)
+            logits, labels, _ = logits_of(model, prompts, tasks.rows(items), media, args.bf16)
             loss = F.cross_entropy(logits, labels)
             (loss / args.draws).backward()
             running[task] = 0.95 * running.get(task, loss.item()) + 0.05 * loss.item()
         optimizer.step(lr)
         average.update(model)
         step += 1
-        if step % 50 == 0:
+        if args.beside and time.time() - met > 60:
+            met = meet()
+        if step % 20 == 0:
             print(f"step {step} {spent:.0f} s", {k: round(v, 3) for k, v in sorted(running.items())}, flush=True)
         if time.time() - saved > 240:
             save()
-            print(f"step {step} {spent:.0f} s validation", json.dumps(validate(average.model, tasks, args, 100)), flush=True)
             saved = time.time()
+        if time.time() - checked > args.check * 60:
+            print(f"step {step} {spent:.0f} s validation", json.dumps(validate(average.model, tasks, args, 100)), flush=True)
+            checked = time.time()
     save()
     print("end", step, "validation", json.dumps(validate(average.model, tasks, args, 600)), flush=True)
 
