@@ -181,14 +181,16 @@ int64_t SpokenWords::quiet_from(int64_t begin, int64_t end) const {
 std::optional<assistant::SpokenMark> SpokenWords::next(int64_t samples) {
   CHECK(samples <= samples_);
   if (told_ >= current_ || words_[told_].end > samples) return {};
-  const Word& word = words_[told_++];
-  told_samples_ = std::max(told_samples_, options_.attention ? quiet_from(told_samples_, word.end) : word.end);
+  const int64_t end = words_[told_].end;
+  size_t text_end = 0;
+  for (; told_ < current_ && words_[told_].end <= end; ++told_) text_end = words_[told_].text_end;  // they may end together
+  told_samples_ = std::max(told_samples_, options_.attention ? quiet_from(told_samples_, end) : end);
   const int64_t forget = told_samples_ / kBlock - first_block_;
   if (forget > 0) {
     blocks_.erase(blocks_.begin(), blocks_.begin() + std::min<int64_t>(forget, static_cast<int64_t>(blocks_.size())));
     first_block_ += forget;
   }
-  return assistant::SpokenMark{word.text_end, told_samples_};
+  return assistant::SpokenMark{text_end, told_samples_};
 }
 
 }  // namespace calliope::engine

@@ -71,6 +71,20 @@ TEST(SpokenWords, AGlanceAheadEndsNoWord) {
   EXPECT_EQ(ends(marks), "1@1680 12@15120 15@17040 ");
 }
 
+TEST(SpokenWords, WordsThatEndTogetherAreOneMark) {
+  SpokenWords words({.attention = true, .samples_per_frame = kFrame, .trimmed_samples = kTrimmed});
+  for (const char* piece : {"One", " of", " a", " kind"}) words.push_text(piece);
+  look_at(words, {0, 0, 3, 3, 3, 3, 3}, 4);
+  words.push_samples(sound({{true, 100}}));
+  Marks marks;
+  take(words, marks, 100 * 240);
+  EXPECT_FALSE(marks.empty());
+  words.settle(true);
+  take(words, marks, 100 * 240);
+  for (size_t i = 1; i < marks.size(); ++i) EXPECT_GT(marks[i].samples, marks[i - 1].samples) << ends(marks);
+  EXPECT_EQ(marks.back().text_bytes, 13u);
+}
+
 TEST(SpokenWords, AWordEndsWhereItBecomesQuiet) {
   SpokenWords words({.attention = true, .samples_per_frame = kFrame, .trimmed_samples = kTrimmed});
   words.push_text("Hello,");
