@@ -1,8 +1,10 @@
 // How long after the end of speech the first sound of the answer comes, inside the engine: people who speak at real speed,
-// listen to the answer, and speak again. usage: calliope_live_bench MODEL QUESTION.f32 [people] [turns]
+// listen to the answer, and speak again; every third answer is interrupted when it has begun. Beside them somebody may keep
+// sending pictures of so many megapixels. usage: calliope_live_bench MODEL QUESTION.f32 [people] [turns] [megapixels]
 // QUESTION.f32: mono samples at 16 kHz as 32-bit floats.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -30,6 +32,7 @@ class Listener final : public assistant::Sink {
       gap_ += playback_.sent(static_cast<int64_t>(audio->samples.size()), now());
     }
     if (std::holds_alternative<assistant::TextDelta>(event) && text_ == Time{}) text_ = now();
+    last_ = now();
     ended_ = ended_ || std::holds_alternative<assistant::Finished>(event) || std::holds_alternative<assistant::Failed>(event);
     wake_.notify_all();
   }
@@ -41,15 +44,21 @@ class Listener final : public assistant::Sink {
     lock.unlock();
     std::this_thread::sleep_for(std::chrono::duration<double>(std::max(0.0, left)));
   }
+  // Until it has begun.
+  void hear_first() {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return ended_ || playback_.begun(); });
+  }
   Time first() const { return first_; }
   Time text() const { return text_; }
+  Time last() const { return last_; }
   double gap_s() const { return gap_; }
 
  private:
   std::mutex mutex_;
   std::condition_variable wake_;
   engine::PlaybackClock playback_;
-  Time first_{}, text_{};
+  Time first_{}, text_{}, last_{};
   double gap_ = 0;
   bool ended_ = false;
 };
@@ -74,7 +83,18 @@ int main(int argc, char** argv) {
   engine::Engine engine(*model, {});
 
   std::mutex mutex;
-  std::vector<double> first_text, first_sound;
+  std::vector<double> first_text, first_sound, stopped;
+  std::jthread sending([&](const std::stop_token& over) {
+    const int side = argc > 5 ? static_cast<int>(1000 * std::sqrt(std::atof(argv[5]))) : 0;
+    for (int i = 0; side > 0 && !over.stop_requested(); ++i) {
+      assistant::Image image{side, side, std::vector<uint8_t>(static_cast<size_t>(3 * side) * static_cast<size_t>(side))};
+      for (size_t at = 0; at < image.rgb.size(); ++at) image.rgb[at] = static_cast<uint8_t>(at * 7 + static_cast<size_t>(i));
+      const auto reader = std::make_shared<Listener>();
+      assistant::Request request;
+      request.turns.push_back({assistant::Role::user, {std::make_shared<const assistant::Image>(std::move(image)), "What is in this photo?"}});
+      if (engine.submit(std::move(request), reader, {})) reader->listen();
+    }
+  });
   double gaps = 0;
   std::vector<std::jthread> talking;
   for (int person = 0; person < people; ++person) {
@@ -85,13 +105,14 @@ int main(int argc, char** argv) {
         const auto listener = std::make_shared<Listener>();
         assistant::Request request;
         request.turns.push_back({assistant::Role::user, {sound}});
+        std::stop_source stop;
         request.speak = request.live = true;
         request.user = std::to_string(person);
         request.sampling.temperature = 0.0f;
         // Nobody says exactly the same twice.
         std::vector<float> said = question;
         for (size_t i = 0; i < said.size(); ++i) said[i] *= 1 - 0.001f * static_cast<float>(1 + person * turns + turn);
-        if (auto submitted = engine.submit(std::move(request), listener, {}); !submitted) {
+        if (auto submitted = engine.submit(std::move(request), listener, stop.get_token()); !submitted) {
           std::fprintf(stderr, "%s\n", submitted.error().message.c_str());
           return;
         }
@@ -104,8 +125,13 @@ int main(int argc, char** argv) {
         }
         const Time end = now();
         sound->end();
+        const bool interrupts = turn % 3 == 2;
+        if (interrupts) listener->hear_first();
+        const Time interrupted = now();
+        if (interrupts) stop.request_stop();
         listener->listen();
         const std::lock_guard lock(mutex);
+        if (interrupts) stopped.push_back(1000 * engine::seconds_between(interrupted, listener->last()));
         first_text.push_back(1000 * engine::seconds_between(end, listener->text()));
         first_sound.push_back(1000 * engine::seconds_between(end, listener->first()));
         gaps += listener->gap_s();
@@ -113,6 +139,7 @@ int main(int argc, char** argv) {
     });
   }
   talking.clear();
+  sending = {};
   const auto stats = engine.stats();
   const double rounds = static_cast<double>(std::max<uint64_t>(1, stats.round_seconds.count));
   std::printf("%d people, %zu questions of %.1f s\n", people, first_sound.size(), double(question.size()) / 16000);
@@ -120,6 +147,9 @@ int main(int argc, char** argv) {
               percentile(first_text, 0.95), percentile(first_text, 1));
   std::printf("end of speech to first sound p50 %6.1f ms  p95 %6.1f ms  most %6.1f ms\n", percentile(first_sound, 0.5),
               percentile(first_sound, 0.95), percentile(first_sound, 1));
+  if (!stopped.empty()) {
+    std::printf("interruption to the last event p50 %5.1f ms  p99 %6.1f ms\n", percentile(stopped, 0.5), percentile(stopped, 0.99));
+  }
   std::printf("waiting for sound in answers: %.3f s in all; rounds %.0f, mean %.1f ms\n", gaps, rounds, 1000 * stats.round_seconds.sum / rounds);
   for (size_t i = 0; i < stats.stages.size(); ++i) {
     const auto& stage = stats.stages[i];

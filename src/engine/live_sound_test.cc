@@ -35,7 +35,7 @@ using Conversation = std::function<assistant::Request(assistant::Part)>;
 
 assistant::Request alone(assistant::Part sound) { return test_request({std::move(sound)}, 9, true); }
 assistant::Request with_everything_before(assistant::Part sound) {
-  auto request = test_request({test_picture(48, 64, 1), whole(speech_like(1.7, 0.5, 1)), "What is this?"}, 9, true);
+  auto request = test_request({test_picture(48, 64, 1), whole(speech_like(1.0, 0.5, 1)), "What is this?"}, 9, true);
   request.turns.insert(request.turns.begin(), {assistant::Role::system, {std::string(300, 'b')}});
   request.turns.push_back({assistant::Role::assistant, {"A picture."}});
   request.turns.push_back({assistant::Role::user, {test_picture(40, 40, 3), std::move(sound), "and", test_picture(56, 40, 2)}});
