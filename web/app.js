@@ -3,6 +3,7 @@
 
 import {attachmentOf, soundAttachment} from './attachments.js';
 import {ask, ChatError, models} from './chat.js';
+import {LiveView} from './live_view.js';
 import {Player, unlock} from './player.js';
 import {LONGEST_S, Recorder} from './recorder.js';
 
@@ -258,7 +259,95 @@ function stopEverything() {
   speaking?.stop();
 }
 
+// --- hands-free ------------------------------------------------------------------------------------------------------
+
+/** @type {LiveView | null} */
+let live = null;
+
+/** A turn of the conversation by voice. @param {string} kind mine or theirs @param {string} label */
+function liveTurn(kind, label) {
+  const box = make('article', `turn ${kind}`);
+  box.setAttribute('aria-label', label);
+  const words = make('div', 'words');
+  box.append(words);
+  log.append(box);
+  following = true;
+  follow();
+  return words;
+}
+
+/** What was said and answered becomes part of the conversation, so that it can go on in writing. */
+const livePage = {
+  question() {
+    const turn = {text: '', attachments: [], answer: ''};
+    turns.push(turn);
+    const words = liveTurn('mine', 'You');
+    words.classList.add('spoken');
+    return {
+      setText(/** @type {string} */ text) {
+        turn.text = text;
+        words.classList.remove('spoken');
+        words.textContent = text;
+        follow();
+      },
+    };
+  },
+  answer() {
+    const turn = turns.at(-1);
+    const words = liveTurn('theirs', 'Calliope');
+    let before = '', heard = '', text = '';
+    return {
+      setText(/** @type {string} */ more, /** @type {boolean} */ whole) {
+        text = before + more;
+        heard = text;
+        if (turn) turn.answer = text;
+        words.textContent = text;
+        words.classList.toggle('going', !whole);
+        follow();
+      },
+      /** Keeps what was heard; the rest stays readable, but pale. */
+      cut(/** @type {string} */ part) {
+        heard = before + part;
+        if (turn) turn.answer = heard;
+        words.classList.remove('going');
+        words.replaceChildren(heard, make('span', 'unheard', text.startsWith(heard) ? text.slice(heard.length) : ''));
+      },
+      goOn() {
+        before = heard;
+        return this;
+      },
+    };
+  },
+  complain,
+  ended() {
+    live = null;
+    showBusy();
+    textBox.focus();
+  },
+};
+
+async function startLive() {
+  if (live) return;
+  unlock();
+  stopEverything();
+  if (!key) await showModel();  // asks for a key when the server wants one
+  const mine = new LiveView(livePage);
+  live = mine;
+  element('welcome').hidden = true;
+  const history = turns.flatMap((turn) => [
+    ...(turn.text ? [{role: /** @type {const} */ ('user'), text: turn.text}] : []),
+    ...(turn.answer ? [{role: /** @type {const} */ ('assistant'), text: turn.answer}] : []),
+  ]);
+  try {
+    await mine.start({key, history});
+  } catch (error) {
+    complain(error instanceof Error ? error.message : String(error));
+    if (!turns.length) element('welcome').hidden = false;
+  }
+}
+
 function startOver() {
+  live?.call.end();
   stopEverything();
   for (const turn of turns) turn.attachments.forEach((attachment) => URL.revokeObjectURL(attachment.url));
   turns = [];
@@ -272,6 +361,8 @@ function startOver() {
 function showBusy() {
   const busy = Boolean(going) || Boolean(speaking?.playing);
   const something = Boolean(textBox.value.trim() || pending.length || recorder);
+  element('talk').hidden = busy || something;
+  sendButton.hidden = !busy && !something;
   const halt = busy && !(something && !going);
   sendButton.classList.toggle('busy', halt);
   sendButton.disabled = !halt && !something;
@@ -298,11 +389,27 @@ function showAttachments() {
   showBusy();
 }
 
+/** @param {Attachment} attachment to the conversation by voice: shown at once, asked about aloud */
+function showLive(attachment) {
+  if (attachment.kind !== 'image') return complain('Photos can be shown here; to send a sound, end the conversation first.');
+  const turn = {text: '', attachments: [attachment], answer: ''};
+  turns.push(turn);
+  showQuestion(turn);
+  following = true;
+  follow();
+  live?.call.showPicture(/** @type {any} */ (attachment.part).image_url.url);
+}
+
 /** @param {Iterable<File>} files */
 async function attach(files) {
   for (const file of files) {
     try {
-      pending.push(await attachmentOf(file));
+      const attachment = await attachmentOf(file);
+      if (live) {
+        showLive(attachment);
+        continue;
+      }
+      pending.push(attachment);
       showAttachments();
     } catch (error) {
       complain(error instanceof Error ? error.message : String(error));
@@ -399,10 +506,16 @@ textBox.addEventListener('keydown', (event) => {
 });
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && !document.querySelector('dialog[open]')) {
-    if (recorder) discardRecording();
+    if (live) live.call.stopSpeaking();
+    else if (recorder) discardRecording();
     else stopEverything();
   }
-  if (event.altKey && event.code === 'KeyR') {
+  if (event.altKey && event.code === 'KeyL') {
+    event.preventDefault();
+    if (live) live.call.end();
+    else startLive();
+  }
+  if (event.altKey && event.code === 'KeyR' && !live) {
     event.preventDefault();
     recordButton.click();
   }
@@ -418,6 +531,8 @@ recordButton.addEventListener('click', () => {
 });
 element('discard').addEventListener('click', discardRecording);
 element('fresh').addEventListener('click', startOver);
+element('talk').addEventListener('click', startLive);
+element('live-photo').addEventListener('click', () => fileInput.click());
 element('attach').addEventListener('click', () => fileInput.click());
 fileInput.addEventListener('change', () => {
   attach(fileInput.files ?? []).then(() => (fileInput.value = ''));
@@ -444,7 +559,7 @@ document.addEventListener('drop', (event) => {
 document.querySelectorAll('.suggestions button').forEach((button) => {
   const {say, do: action} = /** @type {HTMLElement} */ (button).dataset;
   button.addEventListener('click', () => {
-    if (action === 'record') return void startRecording();
+    if (action === 'live') return void startLive();
     if (say) {
       textBox.value = say;
       return send();

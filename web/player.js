@@ -9,7 +9,7 @@ const LATE_LEAD_S = 0.3;    // after running dry, wait for a little more before 
 let context;
 
 /** The page's one audio context. Browsers let it sound only after a click or a key. */
-function audioContext() {
+export function audioContext() {
   context ??= new AudioContext({sampleRate: SAMPLE_RATE});
   return context;
 }
@@ -20,7 +20,7 @@ export function unlock() {
 }
 
 /** @param {string} base64 */
-function samplesOf(base64) {
+export function samplesOf(base64) {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   const pcm = new DataView(bytes.buffer);
   const samples = new Float32Array(bytes.length >> 1);

@@ -3,9 +3,10 @@
 
 const OUT_RATE = 16000;
 export const LONGEST_S = 300;
+export const MICROPHONE = {channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true};
 
 /** @param {unknown} error */
-function explain(error) {
+export function explain(error) {
   const name = error instanceof DOMException ? error.name : '';
   if (name === 'NotAllowedError') return 'The browser was not allowed to use the microphone. Allow it in the address bar and try again.';
   if (name === 'NotFoundError') return 'There is no microphone.';
@@ -28,8 +29,7 @@ export class Recorder {
       throw new Error('Browsers give the microphone only to https pages and to localhost; open Calliope that way.');
     }
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia(
-          {audio: {channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true}});
+      this.stream = await navigator.mediaDevices.getUserMedia({audio: MICROPHONE});
       this.context = new AudioContext();
       await this.context.audioWorklet.addModule('/recorder_worklet.js');
       const source = this.context.createMediaStreamSource(this.stream);

@@ -136,7 +136,7 @@ check('what is refused is told, and the conversation goes on', async () => {
 check('Escape stops an answer, New forgets', async () => {
   await ask('Tell me everything you know.');
   await page.keyboard.press('Escape');
-  await page.waitForSelector('#send:not(.busy)');
+  await page.waitForSelector('#send:not(.busy)', {state: 'attached'});
   await page.click('#fresh');
   assert.equal(await page.locator('.turn').count(), 0);
   assert.ok(await page.isVisible('#welcome'));
