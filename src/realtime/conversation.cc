@@ -233,6 +233,12 @@ void Conversation::begin_answer(const std::shared_ptr<Answer>& answer) {
   idle_at_.reset();
   waits_for_person_ = true;
   answer->begin();
+  remember_spoken(answer);  // what was begun early may be complete by now
+}
+
+/// From when an answer has an item and sound, that can be truncated.
+void Conversation::remember_spoken(const std::shared_ptr<Answer>& answer) {
+  if (answer->speaks() && !answer->out_of_band() && !answer->item_id().empty()) spoken_.try_emplace(answer->item_id(), answer);
 }
 
 void Conversation::stop_runs(const Answer& answer) {
@@ -264,8 +270,7 @@ void Conversation::on_run_event(uint64_t id, assistant::Event event) {
       stop_runs(*answer);
       return;
     }
-    if (answer->speaks() && !answer->out_of_band() && !answer->item_id().empty())
-      spoken_.try_emplace(answer->item_id(), answer);
+    remember_spoken(answer);
   }
   if (last) runs_.erase(id);
 }

@@ -114,6 +114,7 @@ class Conversation {
   void ask(const std::shared_ptr<Answer>& answer);
   uint64_t submit(assistant::Request request, Run run);
   void begin_answer(const std::shared_ptr<Answer>& answer);
+  void remember_spoken(const std::shared_ptr<Answer>& answer);
   void on_run_event(uint64_t id, assistant::Event event);
   void on_transcription_event(Run& run, assistant::Event& event);
   void on_question_event(uint64_t id, assistant::Event& event);

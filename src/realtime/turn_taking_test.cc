@@ -122,6 +122,22 @@ TEST_F(Talk, WithoutCreateResponseATurnIsOnlyCommitted) {
   EXPECT_EQ(prompt(0), "U:<sound>|");
 }
 
+TEST_F(Talk, AnAnswerThatWasCompleteBeforeTheTurnEndedCanBeTruncated) {
+  start();
+  be_quiet(600);
+  speak(600);
+  be_quiet(300);  // begun early, told later
+  ASSERT_EQ(engine_->asked.size(), 1u);
+  for (const char* word : {"One", " two", " three"}) tell_word(0, word);
+  tell_end(0);
+  EXPECT_EQ(count<wire::ResponseCreated>(), 0u);
+  be_quiet(500);
+  const std::string id = only<wire::ResponseDone>().response.output[0].id;
+  send(wire::TruncateItem{id, 0, 150});
+  EXPECT_EQ(count<wire::ItemTruncated>(), 1u);
+  EXPECT_EQ(count<wire::ErrorEvent>(), 0u);
+}
+
 TEST_F(Talk, AFalseInterruptionResumesWhereItWasCut) {
   start();
   text("Count.");
