@@ -18,7 +18,7 @@ constexpr float kLeastShare = 1e-3f;     // an unlikely word is not impossible
 constexpr float kSkip = 3;               // against passing over a word, in nats; and
 constexpr float kDoubt = 10;             // how much worse a path may be that still counts
 constexpr int64_t kLongestDoubt = 16;    // frames
-constexpr double kLettersPerBlock = 0.125, kSlowest = 0.07, kFastest = 0.25;
+constexpr double kLettersPerBlock = 0.145, kSlowest = 0.07, kFastest = 0.25;
 constexpr double kIdeographLetters = 3;
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
