@@ -237,6 +237,7 @@ asio::awaitable<void> Connection::answer_streamed(EventQueue& events, PendingAns
       }
       event = finished ? std::nullopt : events.pop();
     }
+    if (out.empty()) continue;  // an empty chunk would end the stream
     if (http_1_0_) {
       head_bytes += out;
     } else {
