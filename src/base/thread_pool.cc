@@ -21,6 +21,9 @@
 namespace calliope {
 namespace {
 
+// Whether this thread runs a piece of a job, as workers do whenever they run anything: what is nested runs alone.
+thread_local bool inside_job = false;
+
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -185,6 +188,7 @@ class Pool {
   }
 
   void work(int self) {
+    inside_job = true;
     // Every further caller runs on a core of its own: as many workers stand back.
     const auto wanted = [&] { return self <= threads_ - callers_.load(std::memory_order_relaxed); };
     for (uint32_t seen = 0;;) {
@@ -217,7 +221,6 @@ std::atomic<bool> wanted_pinning{[] {
   const char* text = std::getenv("CALLIOPE_PIN");
   return !text || std::string_view(text) != "off";
 }()};
-thread_local bool inside_job = false;
 
 std::shared_ptr<Pool> the_pool() {
   std::lock_guard lock(pool_mutex);

@@ -54,33 +54,6 @@ TEST(ThreadPool, ManyShortJobsAndPausesBetweenThemLoseNothing) {
   set_thread_count(2);
 }
 
-TEST(ThreadPool, NestedCallsRunAloneAndCallersOnOtherThreadsLoseNothing) {
-  set_thread_count(3);
-  std::atomic<int64_t> inner{0};
-  parallel_for(8, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const auto self = std::this_thread::get_id();
-      parallel_for(100, 1, [&](int64_t first, int64_t last) {
-        EXPECT_EQ(std::this_thread::get_id(), self);
-        inner.fetch_add(last - first);
-      });
-    }
-  });
-  EXPECT_EQ(inner.load(), 800);
-  std::atomic<int64_t> outer{0};
-  std::vector<std::thread> callers;
-  for (int i = 0; i < 3; ++i) {
-    callers.emplace_back([&] {
-      for (int round = 0; round < 300; ++round) {
-        parallel_for(20, 1, [&](int64_t begin, int64_t end) { outer.fetch_add(end - begin); });
-      }
-    });
-  }
-  for (auto& caller : callers) caller.join();
-  EXPECT_EQ(outer.load(), 3 * 300 * 20);
-  set_thread_count(2);
-}
-
 // Waits until `count` threads have come; false after ten seconds.
 class Meeting {
  public:
@@ -97,6 +70,38 @@ class Meeting {
  private:
   std::atomic<int> left_;
 };
+
+TEST(ThreadPool, NestedCallsRunAloneAndCallersOnOtherThreadsLoseNothing) {
+  // Two pieces at once on five threads: both the caller and a worker nest, with idle workers to share with.
+  set_thread_count(5);
+  std::atomic<int64_t> inner{0};
+  Meeting both(2);
+  parallel_for(2, 1, [&](int64_t, int64_t) {
+    EXPECT_TRUE(both.come());
+    const auto self = std::this_thread::get_id();
+    for (int round = 0; round < 50; ++round) {
+      parallel_for(100, 1, [&](int64_t first, int64_t last) {
+        EXPECT_EQ(std::this_thread::get_id(), self);
+        if (round % 10 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
+        inner.fetch_add(last - first);
+      });
+    }
+  });
+  EXPECT_EQ(inner.load(), 2 * 50 * 100);
+  set_thread_count(3);
+  std::atomic<int64_t> outer{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([&] {
+      for (int round = 0; round < 300; ++round) {
+        parallel_for(20, 1, [&](int64_t begin, int64_t end) { outer.fetch_add(end - begin); });
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(outer.load(), 3 * 300 * 20);
+  set_thread_count(2);
+}
 
 TEST(ThreadPool, TwoCallersShareTheWorkersAndAreNoMoreThanTheThreads) {
   set_thread_count(4);
