@@ -66,7 +66,7 @@ void Conversation::open_turn() {
     conclude(std::move(before), Outcome::commit);
   }
   const int64_t prefix = samples_of_ms(session_.turn_detection.prefix_padding_ms);
-  turn_.emplace();
+  turn_ = Turn{};
   turn_->item_id = shared_.id("item_");
   turn_->begin = std::max(input_.begin(), detector_->begin() - prefix);
   turn_->heard_at = now_;
