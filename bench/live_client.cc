@@ -13,6 +13,7 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "bench/http_client.h"
 #include "media/base64.h"
@@ -46,13 +47,23 @@ Result<Server> parse_url(std::string_view url) {
   return server;
 }
 
-asio::awaitable<double> read_metric(Server server, std::string name) {
+asio::awaitable<Metrics> read_metrics(Server server) {
   const auto answer = co_await http_ask(server, http_get(server, "/metrics"), std::chrono::seconds(30));
-  if (!answer || answer->status != 200) co_return std::nan("");
-  const std::string text = "\n" + answer->body;
-  const size_t at = text.find("\n" + name + " ");
-  if (at == std::string::npos) co_return std::nan("");
-  co_return std::strtod(text.c_str() + at + name.size() + 1, nullptr);
+  Metrics metrics;
+  if (!answer || answer->status != 200) co_return metrics;
+  std::istringstream lines(answer->body);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t space = line.rfind(' ');
+    if (line.empty() || line[0] == '#' || space == std::string::npos) continue;
+    metrics[line.substr(0, space)] = std::strtod(line.c_str() + space + 1, nullptr);
+  }
+  co_return metrics;
+}
+
+asio::awaitable<double> read_metric(Server server, std::string name) {
+  const Metrics metrics = co_await read_metrics(std::move(server));
+  const auto found = metrics.find(name);
+  co_return found == metrics.end() ? std::nan("") : found->second;
 }
 
 // --- clips -----------------------------------------------------------------------------------------------------------

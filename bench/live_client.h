@@ -12,6 +12,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,7 +40,10 @@ struct Server {
 };
 Result<Server> parse_url(std::string_view url);
 
-/// One value of the server's /metrics, by its name with labels; NaN when it is not there.
+/// The server's /metrics, by name with labels. Empty when they cannot be read.
+using Metrics = std::map<std::string, double>;
+asio::awaitable<Metrics> read_metrics(Server server);
+/// One of them; NaN when it is not there.
 asio::awaitable<double> read_metric(Server server, std::string name);
 
 /// A recording, cut into the messages that carry it.

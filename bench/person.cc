@@ -116,7 +116,10 @@ asio::awaitable<void> Person::run(Time until) {
 asio::awaitable<void> Person::talk(Time until) {
   if (!co_await wait(milliseconds(20'000), [this] { return ready_; })) co_return;
   co_await sleep_for(milliseconds(random_() % 1000));  // people do not begin together
-  while (client_->open() && Clock::now() < until) {
+  const auto enough = [this] {
+    return tally_.exchanges.size() >= manners_.most_exchanges || tally_.interruptions.size() >= manners_.most_interruptions;
+  };
+  while (client_->open() && Clock::now() < until && !enough()) {
     if (!microphone_.speaking()) microphone_.say((*manners_.clips)[random_() % manners_.clips->size()]);
     if (!co_await say_something()) {
       if (client_->open()) ++tally_.unheard;
@@ -158,9 +161,9 @@ asio::awaitable<bool> Person::hear_out() {
   co_return co_await wait(milliseconds(180'000), [this] { return !response_going_ && !loudspeaker_.playing(Clock::now()); });
 }
 
-/// Interrupts the answer in its first half second, by voice or by the stop button.
+/// Interrupts the answer soon after its first sound, by voice or by the stop button.
 asio::awaitable<void> Person::interrupt() {
-  co_await sleep_for(milliseconds(random_() % 500));
+  co_await sleep_for(milliseconds(static_cast<int>(random_() % static_cast<uint32_t>(std::max(1, manners_.interrupts_within_ms)))));
   Interruption interruption{.by_voice = random_() % 2 == 0, .in_flight = response_going_};
   const std::string response = response_;
   Time from;

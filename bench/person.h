@@ -1,6 +1,7 @@
 // One person who talks to the server: says something, listens, sometimes interrupts, and writes down what happened when.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <random>
 #include <set>
@@ -16,6 +17,8 @@ struct Manners {
   const std::vector<Clip>* clips = nullptr;
   double lead_ms = 40;            ///< of the loudspeaker, as the page has it
   double interrupts = 0;          ///< the share of answers that are interrupted
+  int interrupts_within_ms = 500; ///< of the first sound of the answer
+  size_t most_exchanges = SIZE_MAX, most_interruptions = SIZE_MAX;  ///< of all people together: then nobody says more
   std::string turn_detection =    ///< as in session.update
       R"({"type":"server_vad"})";
 };
