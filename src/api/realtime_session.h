@@ -15,6 +15,8 @@ Result<Session> parse_session(const JsonReader& json, Session before, std::span<
 // Fields a session and a response share.
 Result<bool> parse_modalities(const JsonReader& json);
 Result<media::WireFormat> parse_format(const JsonReader& json);
+/// By the beta's names.
+Result<media::WireFormat> parse_beta_format(const JsonReader& json);
 Result<std::string> parse_voice(const JsonReader& json);
 Result<std::vector<assistant::Tool>> parse_tools(const JsonReader& json);
 Result<assistant::ToolChoice> parse_tool_choice(const JsonReader& json);
