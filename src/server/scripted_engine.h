@@ -1,6 +1,7 @@
 // Stands in for the engine in this room's tests: the last text of a request says how it is answered.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -86,7 +87,10 @@ class ScriptedEngine : public assistant::Engine {
         for (size_t k = 0; k < samples.size(); ++k) {
           samples[k] = 0.2f * std::sin(0.1f * static_cast<float>(k + i / 4 * samples.size()));
         }
+        const auto spoken = static_cast<int64_t>((i / 4 + 1) * samples.size());
         sink.on_event(AudioDelta{std::move(samples)});
+        pause(step_ms);
+        sink.on_event(SpokenMark{std::min(answer.size(), i + 4), spoken});
       }
     }
     finish(stop.stop_requested() ? FinishReason::cancelled : FinishReason::stop);
