@@ -25,6 +25,7 @@ class Engine {
   virtual ~Engine() = default;
   /// Queues a request; its events go to `sink`, which the engine keeps until the last one. `stop` cancels: it is read
   /// before every step, and the request ends with Finished{cancelled}. Errors: unavailable when the queue is full
+  /// or it would have to wait for longer than it may
   /// (Error::retry_after_s says when to come again), too_large when the prompt does not fit, unsupported when the model
   /// lacks a part.
   virtual Result<void> submit(Request request, std::shared_ptr<Sink> sink, std::stop_token stop) = 0;

@@ -82,6 +82,7 @@ struct Request {
   bool parallel_tool_calls = true;  ///< an answer may have several calls; else it ends after the first
   std::string json_schema;          ///< when not empty, the answer's text is one JSON value that this JSON Schema allows
   std::string user;               ///< whoever asks, to share the machine fairly between them; empty: nobody known
+  double max_wait_s = 0;          ///< it is refused rather than begun later than this after it came; 0: as the engine has it
   bool live = false;              ///< somebody listens while it is spoken: its sound must not run dry
   std::vector<std::string> choices;  ///< when not empty, nothing is written: Scored tells how likely each continuation is
 };

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/memory_limit.h"
 #include "cli/option_checks.h"
 #include "server/server.h"
 
@@ -65,6 +66,18 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
       ->check(one_of({"f32", "bf16", "q8"}))
       ->capture_default_str()
       ->type_name("TYPE");
+  command
+      .add_option("--realtime-memory", options.realtime_memory_mib,
+                  "Memory that all conversations over /v1/realtime may hold in MiB: items, sounds, pictures, events on their way "
+                  "(default: an eighth of the machine's, at least 256)")
+      ->check(whole_number(1, 1 << 24))
+      ->type_name("MIB");
+  command
+      .add_option("--max-wait-s", options.max_wait_s,
+                  "Seconds that a request may wait to be begun, else it gets 429; 0 for ever. X-Max-Wait says otherwise for one")
+      ->check(whole_number(0, 3600))
+      ->capture_default_str()
+      ->type_name("SECONDS");
   command.add_option("--drain-s", options.drain_s, "Seconds that requests get to end when the server stops")
       ->check(whole_number(0, 3600))
       ->capture_default_str()
@@ -108,6 +121,9 @@ int serve(const ServeOptions& options, const AnswererFactory& make) {
                                        .body_bytes = static_cast<size_t>(options.max_body_mib) << 20,
                                        .connections = options.connections,
                                        .drain = std::chrono::seconds(options.drain_s)};
+  server_options.realtime_memory_bytes = options.realtime_memory_mib > 0
+                                             ? static_cast<size_t>(options.realtime_memory_mib) << 20
+                                             : std::max(size_t{256} << 20, memory_limit() / 8);
   server_options.all_bodies_bytes = std::max(server_options.all_bodies_bytes, 2 * server_options.body_bytes);
   const std::string name = answerer->engine->model_names().front();
   auto server = server::Server::open(server_options, answerer->engine, answerer->decoder);

@@ -26,8 +26,10 @@ struct ServeOptions {
   int max_body_mib = 64;
   int connections = 1024;
   int drain_s = 60;
+  int max_wait_s = 120;  ///< 0: for ever
   int kv_memory_mib = 0;  ///< 0: computed
   std::string kv_type = "f32";
+  int realtime_memory_mib = 0;  ///< 0: computed
 };
 
 /// Adds serve's options to its subcommand.

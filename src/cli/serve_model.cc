@@ -26,7 +26,9 @@ Result<Answerer> open_model(const ServeOptions& options) {
   const engine::KvOptions kv{.bytes = static_cast<size_t>(options.kv_memory_mib) << 20,
                              .dtype = *kv_type_by_name(options.kv_type)};
   TRY_VOID(engine::Engine::check_memory(*model, kv));
-  engine::EngineOptions engine_options{.model_name = served_name(folder), .kv = kv};
+  engine::EngineOptions engine_options{.model_name = served_name(folder),
+                                       .max_wait_s = static_cast<double>(options.max_wait_s),
+                                       .kv = kv};
   return Answerer{std::make_shared<engine::Engine>(std::move(model), std::move(engine_options)), make_media_decoder()};
 }
 

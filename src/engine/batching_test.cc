@@ -139,6 +139,33 @@ TEST(BatchedSessions, WithoutRoomARequestWaitsAndThenAnswersTheSame) {
   }
 }
 
+TEST(BatchedSessions, WhoMayNotWaitForMemoryAnyLongerIsRefused) {
+  const auto model = test_model("dense_tied");
+  const size_t page = model::KvPages::page_bytes(model->config.thinker.text, {}) + model::KvPages::page_bytes(model->config.talker.text, {});
+  Time now{};
+  Rounds batch(model, {.bytes = 4 * page}, SchedulerOptions{}, Meter{.now = [&now] { return now; }});
+  auto endless = test_request({"Go on."}, 4000);
+  endless.sampling.temperature = 2.0f;
+  const auto first = batch.add(endless);
+  batch.step(2);
+  auto hasty = test_request({"Hello"}, 30);
+  hasty.max_wait_s = 3;
+  const auto late = batch.add(hasty);
+  hasty.max_wait_s = 30;
+  const auto later = batch.add(hasty);
+  now = after(now, 2.9);
+  batch.step(2);
+  ASSERT_FALSE(first->ended()) << "it should hold all memory";
+  EXPECT_FALSE(late->ended());
+  now = after(now, 0.2);
+  batch.step();
+  ASSERT_TRUE(late->error);
+  EXPECT_EQ(late->error->code, ErrorCode::unavailable);
+  EXPECT_NE(late->error->message.find("waited 3 s for memory"), std::string::npos) << late->error->message;
+  batch.run();
+  EXPECT_TRUE(first->finish && later->finish);
+}
+
 TEST(BatchedSessions, APromptThatCanNeverFitIsRefusedAndALongAnswerEndsInTime) {
   const auto model = test_model("dense_tied");
   const size_t page = model::KvPages::page_bytes(model->config.thinker.text, {}) + model::KvPages::page_bytes(model->config.talker.text, {});

@@ -55,8 +55,10 @@ struct Engine::State {
   std::shared_ptr<Bell> bell = std::make_shared<Bell>();
   std::mutex mutex;  // of what follows
   WaitingQueue queue;
-  uint64_t submitted = 0, refused = 0, cancelled = 0;  // cancelled: while they waited
-  double seconds_an_end = 1;                           // between the ends of two answers, when there is much to do
+  uint64_t submitted = 0, refused = 0;
+  uint64_t cancelled = 0, late = 0;  // while they waited
+  double seconds_an_end = 1;         // between the ends of two answers, when there is much to do
+  Time last_end{};
   assistant::EngineStats published;
 
   std::unique_ptr<Scheduler> scheduler;  // touched by the engine thread alone
@@ -65,16 +67,21 @@ struct Engine::State {
   void run(const std::stop_token& ending);
   void admit();
   void publish();
-  int retry_after_s() const;
+  double pace_s() const;
+  double wait_s(const assistant::Request& request) const;
 };
 
 // Moves waiting requests into free places.
 void Engine::State::admit() {
-  std::vector<WaitingQueue::Waiting> stopped;
+  std::vector<WaitingQueue::Waiting> stopped, too_late_now;
+  double retry_s = 0;
   {
     const std::lock_guard lock(mutex);
     stopped = queue.take_stopped();
     cancelled += stopped.size();
+    too_late_now = queue.take_late(scheduler->now());
+    late += too_late_now.size();
+    retry_s = double(queue.size() + 1) * pace_s();
     while (auto next = queue.pop(scheduler->sessions(), static_cast<size_t>(options.max_sessions),
                                  [this](const std::string& user) { return scheduler->sessions_of(user); })) {
       auto session =
@@ -85,6 +92,10 @@ void Engine::State::admit() {
   }
   for (const auto& waiting : stopped)
     waiting.sink->on_event(assistant::Finished{assistant::FinishReason::cancelled, {}});
+  for (const auto& waiting : too_late_now) {
+    const std::string waited = seconds_text(waiting.request.max_wait_s);
+    waiting.sink->on_event(assistant::Failed{too_late("the request has waited " + waited + " s, as long as it may.", retry_s)});
+  }
 }
 
 void Engine::State::publish() {
@@ -94,7 +105,6 @@ void Engine::State::publish() {
 }
 
 void Engine::State::run(const std::stop_token& ending) {
-  Time last_end = scheduler->now();
   while (!ending.stop_requested()) {
     admit();
     const size_t before = scheduler->sessions();
@@ -106,7 +116,10 @@ void Engine::State::run(const std::stop_token& ending) {
       seconds_an_end = 0.8 * seconds_an_end + 0.2 * seconds_between(last_end, now) / double(ended);
       last_end = now;
     }
-    if (before == 0) last_end = scheduler->now();
+    if (before == 0) {
+      const std::lock_guard lock(mutex);
+      last_end = scheduler->now();
+    }
     if (!worked) bell->wait(ending);
   }
   scheduler->cancel_all();
@@ -118,9 +131,16 @@ void Engine::State::run(const std::stop_token& ending) {
   for (const auto& waiting : left) waiting.sink->on_event(assistant::Finished{assistant::FinishReason::cancelled, {}});
 }
 
-// Until those that wait now have found a place, as answers have been ending lately.
-int Engine::State::retry_after_s() const {
-  return static_cast<int>(std::clamp(std::ceil(double(queue.size()) * seconds_an_end), 1.0, 60.0));
+// From the end of one answer to that of the next, as it has been lately.
+double Engine::State::pace_s() const {
+  return std::max(seconds_an_end, seconds_between(last_end, std::chrono::steady_clock::now()));
+}
+
+// Until it has a place.
+double Engine::State::wait_s(const assistant::Request& request) const {
+  const auto places = static_cast<size_t>(options.max_sessions - (request.live ? 0 : options.max_sessions / 8));
+  const size_t before = queue.before(request.live) + published.sessions;
+  return before < places ? 0 : double(before - places + 1) * pace_s();
 }
 
 Engine::Engine(std::shared_ptr<const model::Model> model, EngineOptions options)
@@ -131,6 +151,7 @@ Engine::Engine(std::shared_ptr<const model::Model> model, EngineOptions options)
       std::make_unique<Scheduler>(*state_->model, std::move(*memory),
                                   SchedulerOptions{.share_prefixes = state_->options.share_prefixes,
                                                    .most_live_seconds = state_->options.most_live_seconds});
+  state_->last_end = state_->scheduler->now();
   state_->publish();
   state_->thread = std::jthread([state = state_.get()](const std::stop_token& ending) { state->run(ending); });
 }
@@ -149,13 +170,15 @@ Result<void> Engine::submit(assistant::Request request, std::shared_ptr<assistan
     const std::lock_guard lock(state_->mutex);
     if (!state_->queue.has_room_for(request.user)) {
       ++state_->refused;
-      const int seconds = state_->retry_after_s();
-      return std::unexpected(Error{ErrorCode::unavailable,
-                                   "The server is busy: " + std::to_string(state_->queue.size()) +
-                                       " requests are waiting. Try again in " + std::to_string(seconds) +
-                                       (seconds == 1 ? " second." : " seconds."),
-                                   {},
-                                   seconds});
+      return std::unexpected(too_late(std::to_string(state_->queue.size()) + " requests are waiting.",
+                                      double(state_->queue.size()) * state_->pace_s()));
+    }
+    if (request.max_wait_s == 0) request.max_wait_s = state_->options.max_wait_s;
+    if (const double wait_s = state_->wait_s(request); request.max_wait_s > 0 && wait_s > request.max_wait_s) {
+      ++state_->refused;
+      return std::unexpected(too_late("this request would wait about " + seconds_text(wait_s) + " s and may wait " +
+                                          seconds_text(request.max_wait_s) + " s.",
+                                      wait_s - request.max_wait_s));
     }
     ++state_->submitted;
     for (const auto& turn : request.turns) {
@@ -165,8 +188,9 @@ Result<void> Engine::submit(assistant::Request request, std::shared_ptr<assistan
     }
     // Registered before the engine's thread can see the request; a stop that was requested already rings at once.
     auto held = std::make_shared<StopBell>(stop, ring);
-    state_->queue.push(
-        {std::move(request), std::move(sink), std::move(stop), std::move(held), std::chrono::steady_clock::now()});
+    const Time now = std::chrono::steady_clock::now();
+    const Time deadline = request.max_wait_s > 0 ? after(now, request.max_wait_s) : Time::max();
+    state_->queue.push({std::move(request), std::move(sink), std::move(stop), std::move(held), now, deadline});
   }
   ring();
   return {};
@@ -179,6 +203,7 @@ assistant::EngineStats Engine::stats() const {
   stats.submitted = state_->submitted;
   stats.refused = state_->refused;
   stats.cancelled += state_->cancelled;
+  stats.failed[static_cast<size_t>(ErrorCode::unavailable)] += state_->late;
   return stats;
 }
 

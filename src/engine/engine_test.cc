@@ -58,5 +58,39 @@ TEST(Engine, AFullQueueRefusesAndTheEndCancelsEverything) {
   for (const auto& sink : sinks) EXPECT_TRUE(sink->ended() && !sink->error);
 }
 
+// One place, taken by somebody who speaks on and on: nobody else's turn comes.
+TEST(Engine, WhatWouldBeginTooLateIsRefused) {
+  Engine engine(test_model("dense_tied"), {.max_sessions = 1});
+  const auto sound = std::make_shared<assistant::LiveSound>();
+  const auto speaker = std::make_shared<KeepingSink>();
+  std::stop_source stop;
+  ASSERT_TRUE(engine.submit(test_request({sound}, 5), speaker, stop.get_token()));
+  while (engine.stats().sessions == 0) std::this_thread::yield();
+
+  auto patient = test_request({"Hello"}, 5), hasty = patient, hopeless = patient;
+  const auto patient_sink = std::make_shared<KeepingSink>(), hasty_sink = std::make_shared<KeepingSink>();
+  hasty.max_wait_s = 1.5;  // a little more than an answer takes, as far as it is known
+  ASSERT_TRUE(engine.submit(hasty, hasty_sink, {}));
+  ASSERT_TRUE(engine.submit(patient, patient_sink, {}));
+  hopeless.max_wait_s = 0.01;
+  const auto refused = engine.submit(hopeless, std::make_shared<KeepingSink>(), {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
+  EXPECT_GE(refused.error().retry_after_s, 1);
+  EXPECT_NE(refused.error().message.find("may wait 0.01 s"), std::string::npos) << refused.error().message;
+
+  hasty_sink->wait();
+  ASSERT_TRUE(hasty_sink->error);
+  EXPECT_EQ(hasty_sink->error->code, ErrorCode::unavailable);
+  EXPECT_GE(hasty_sink->error->retry_after_s, 1);
+  EXPECT_NE(hasty_sink->error->message.find("waited 1.5 s"), std::string::npos) << hasty_sink->error->message;
+  EXPECT_FALSE(patient_sink->ended());
+  stop.request_stop();
+  patient_sink->wait();
+  EXPECT_TRUE(patient_sink->finish);
+  EXPECT_EQ(engine.stats().failed[static_cast<size_t>(ErrorCode::unavailable)], 1u);
+  EXPECT_EQ(engine.stats().refused, 1u);
+}
+
 }  // namespace
 }  // namespace calliope::engine

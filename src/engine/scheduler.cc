@@ -129,6 +129,10 @@ void Scheduler::admit_waiting() {
   for (const Place& place : places_) {
     Session& session = *place.session;
     if (session.ended() || session.admitted()) continue;
+    if (session.late()) {
+      session.refuse_late();
+      continue;
+    }
     if (!session.begun() || !session.admit(*memory_)) return;
     worked_ = true;
     meter_.stats.queue_seconds.add(session.waited_s());

@@ -174,6 +174,10 @@ bool Session::admit(KvMemory& memory) {
   return true;
 }
 
+void Session::refuse_late() {
+  fail(too_late("the request has waited " + seconds_text(request_.max_wait_s) + " s for memory, as long as it may.", request_.max_wait_s));
+}
+
 void Session::end_prompt() {
   usage_.prompt_cached_tokens = static_cast<int>(text_.found);
   meter_->stats.prompt_tokens_cached += static_cast<uint64_t>(text_.found);
@@ -280,12 +284,14 @@ void Session::take_pieces(std::vector<ToolCallReader::Piece> pieces) {
   }
 }
 
-// Calls are not spoken.
+// Calls are not spoken. What is text all the same counts as text, so that the words after it are found.
 void Session::speak_decided() {
   for (; !written_.empty(); written_.pop_front()) {
-    const auto said = tools_->said(written_.front().begin, written_.front().end);
+    const Written& written = written_.front();
+    const auto said = tools_->said(written.begin, written.end);
     if (said == ToolCallReader::Said::later) return;
-    if (said == ToolCallReader::Said::aloud) speech_->push(written_.front().token, written_.front().text);
+    if (said == ToolCallReader::Said::aloud) speech_->push(written.token, written.text);
+    else speech_->words().skip_text(tools_->told(written.begin, written.end));
   }
 }
 

@@ -51,6 +51,9 @@ class Session {
 
   /// Seconds since it came, or since its live sound ended.
   double waited_s() const { return seconds_between(asked_at_, meter_->now()); }
+  /// It has waited for place and memory for as long as it may.
+  bool late() const { return request_.max_wait_s > 0 && !admitted() && waited_s() > request_.max_wait_s; }
+  void refuse_late();
   const std::string& user() const { return request_.user; }
   /// Somebody listens while it is spoken.
   bool live() const { return request_.live && request_.speak; }

@@ -61,6 +61,11 @@ void SpokenWords::push_text(std::string_view piece) {
   ++tokens_;
 }
 
+void SpokenWords::skip_text(size_t bytes) {
+  text_bytes_ += bytes;
+  if (bytes > 0) word_ended_ = true;
+}
+
 float SpokenWords::share(size_t word, std::span<const float> tokens) const {
   if (word >= words_.size()) return 0;
   const size_t end = std::min(word + 1 < words_.size() ? words_[word + 1].first_token : tokens_, tokens.size());

@@ -29,6 +29,8 @@ class SpokenWords {
 
   /// The text that the answer's next token gives; may be empty.
   void push_text(std::string_view piece);
+  /// Bytes of the text that are shown and not said.
+  void skip_text(size_t bytes);
   /// How the row that the next frame comes from looks at the tokens so far: shares that sum to 1.
   void look(std::span<const float> tokens);
   /// More of the sound, in order.

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <string>
 #include <vector>
 
 #include "engine/test_requests.h"
+#include "engine/tool_calls.h"
 
 namespace calliope::engine {
 namespace {
@@ -148,6 +150,45 @@ void expect_whole(const KeepingSink& sink, const std::string& what) {
   ASSERT_FALSE(sink.marks.empty()) << what;
   EXPECT_EQ(sink.marks.back().mark.text_bytes, sink.text.size()) << what;
   EXPECT_EQ(sink.marks.back().mark.samples, static_cast<int64_t>(sink.samples.size())) << what;
+}
+
+// As a session does it: what is a call is neither text nor said, what only looks like one is text that nobody says.
+TEST(SpokenWords, AreFoundInTheTextBesideCalls) {
+  ToolCallReader reader({"f"});
+  SpokenWords words({.samples_per_frame = kFrame});
+  std::string told;
+  std::deque<std::pair<size_t, std::string>> waiting;
+  size_t written = 0;
+  for (const std::string token : {"Let", " me", " see", ".\n", R"(<tool_call>{"name":"f"}</tool_call>)", "\n", "<tool_call>no</tool_call>",
+                                  " So", " there", "."}) {
+    for (const auto& piece : reader.push(token)) {
+      if (const auto* text = std::get_if<std::string>(&piece)) told += *text;
+    }
+    waiting.emplace_back(written, token);
+    written += token.size();
+    for (; !waiting.empty(); waiting.pop_front()) {
+      const auto& [begin, text] = waiting.front();
+      const size_t end = begin + text.size();
+      const auto said = reader.said(begin, end);
+      if (said == ToolCallReader::Said::later) break;
+      if (said == ToolCallReader::Said::aloud) words.push_text(text);
+      else words.skip_text(reader.told(begin, end));
+    }
+  }
+  EXPECT_EQ(told, "Let me see.<tool_call>no</tool_call> So there.");
+  Marks marks;
+  words.push_samples(sound({{true, 100}}));
+  words.settle(true);
+  take(words, marks, 100 * 240);
+  std::vector<std::string> said;
+  size_t from = 0;
+  for (const auto& mark : marks) {
+    said.push_back(told.substr(from, mark.text_bytes - from));
+    from = mark.text_bytes;
+  }
+  EXPECT_EQ(marks.back().text_bytes, told.size());
+  EXPECT_EQ(told.substr(0, marks.front().text_bytes), "Let");
+  EXPECT_NE(std::ranges::find(said, " see"), said.end()) << ends(marks);
 }
 
 std::shared_ptr<const model::Model> model_that_looks(const std::string& name) {

@@ -110,7 +110,7 @@ void ToolCallReader::read(std::vector<Piece>& pieces) {
 
 void ToolCallReader::take(std::vector<Piece>& pieces, size_t bytes, bool aloud) {
   if (bytes == 0) return;
-  if (!aloud) silent_.emplace_back(decided_, decided_ + bytes);
+  if (!aloud) silent_.push_back({.begin = decided_, .end = decided_ + bytes, .told = true});
   auto* last = pieces.empty() ? nullptr : std::get_if<std::string>(&pieces.back());
   if (last) *last += held_.substr(0, bytes);
   else pieces.emplace_back(held_.substr(0, bytes));
@@ -133,7 +133,7 @@ bool ToolCallReader::read_text(std::vector<Piece>& pieces) {
   take(pieces, last == std::string_view::npos ? 0 : last + 1, true);
   if (open == std::string::npos) return false;
   const size_t blanks = held_.find(kOpen);
-  silent_.emplace_back(decided_, decided_ + blanks);
+  silent_.push_back({.begin = decided_, .end = decided_ + blanks});
   held_.erase(0, blanks);
   decided_ += blanks;
   in_block_ = true;
@@ -170,7 +170,7 @@ void ToolCallReader::end_block(std::vector<Piece>& pieces, size_t bytes, std::st
   auto call = parse_tool_call(body, names_);
   if (!call) return take(pieces, bytes, false);
   ++calls_;
-  silent_.emplace_back(decided_, decided_ + bytes);
+  silent_.push_back({.begin = decided_, .end = decided_ + bytes});
   held_.erase(0, bytes);
   decided_ += bytes;
   pieces.emplace_back(std::move(*call));
@@ -180,6 +180,7 @@ std::vector<ToolCallReader::Piece> ToolCallReader::finish() {
   std::vector<Piece> pieces;
   if (in_block_) end_block(pieces, held_.size(), std::string(std::string_view(held_).substr(kOpen.size())));
   if (calls_ > 0 && without_blanks(held_).empty()) {
+    silent_.push_back({.begin = decided_, .end = decided_ + held_.size()});
     decided_ += std::exchange(held_, {}).size();
   } else {
     take(pieces, held_.size(), true);
@@ -189,10 +190,19 @@ std::vector<ToolCallReader::Piece> ToolCallReader::finish() {
 
 ToolCallReader::Said ToolCallReader::said(size_t begin, size_t end) const {
   if (end > decided_) return Said::later;
-  for (const auto& [from, to] : silent_) {
+  for (const auto& [from, to, told] : silent_) {
     if ((begin < to && end > from) || (begin == end && from < begin && begin < to)) return Said::silently;
   }
   return Said::aloud;
+}
+
+size_t ToolCallReader::told(size_t begin, size_t end) const {
+  size_t bytes = end - begin;
+  for (const Range& range : silent_) {
+    const size_t from = std::max(begin, range.begin), to = std::min(end, range.end);
+    if (!range.told && from < to) bytes -= to - from;
+  }
+  return bytes;
 }
 
 }  // namespace calliope::engine

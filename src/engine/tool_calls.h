@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -33,6 +32,8 @@ class ToolCallReader {
   /// broken ones too, are not.
   enum class Said { later, aloud, silently };
   Said said(size_t begin, size_t end) const;
+  /// How many of bytes [begin, end) of all that was written are given as text: calls and the blanks around them are not.
+  size_t told(size_t begin, size_t end) const;
 
  private:
   void read(std::vector<Piece>& pieces);
@@ -48,7 +49,11 @@ class ToolCallReader {
   size_t scanned_ = 0;     // of the block
   bool in_string_ = false, escaped_ = false;
   int calls_ = 0;
-  std::vector<std::pair<size_t, size_t>> silent_;  // ranges, rising
+  struct Range {
+    size_t begin = 0, end = 0;
+    bool told = false;
+  };
+  std::vector<Range> silent_;  // rising
 };
 
 /// The call that the text between the tags is; none when it is no call of one of `names`.

@@ -77,6 +77,9 @@ TEST(ToolCalls, WhatIsSaidAloud) {
   reader.push("So");
   const size_t end = text.size() + call.size() + broken.size();
   EXPECT_EQ(reader.said(end, end + 2), Said::aloud);
+  EXPECT_EQ(reader.told(0, end + 2), text.size() - 1 + broken.size() + 2) << "all but the call and the blank before it";
+  EXPECT_EQ(reader.told(3, 8), 2u);
+  EXPECT_EQ(reader.told(8, 8), 0u);
 }
 
 TEST(ToolCalls, EveryCallHasItsOwnId) {

@@ -36,14 +36,28 @@ std::optional<WaitingQueue::Waiting> WaitingQueue::pop(size_t open, size_t place
   return next;
 }
 
-std::vector<WaitingQueue::Waiting> WaitingQueue::take_stopped() {
-  std::vector<Waiting> stopped;
+size_t WaitingQueue::before(bool live) const {
+  if (!live) return waiting_.size();
+  return static_cast<size_t>(std::ranges::count_if(waiting_, [](const Waiting& waiting) { return waiting.request.live; }));
+}
+
+template <class Condition>
+std::vector<WaitingQueue::Waiting> WaitingQueue::take_if(Condition condition) {
+  std::vector<Waiting> taken;
   std::erase_if(waiting_, [&](Waiting& waiting) {
-    if (!waiting.stop.stop_requested()) return false;
-    stopped.push_back(std::move(waiting));
+    if (!condition(waiting)) return false;
+    taken.push_back(std::move(waiting));
     return true;
   });
-  return stopped;
+  return taken;
+}
+
+std::vector<WaitingQueue::Waiting> WaitingQueue::take_stopped() {
+  return take_if([](const Waiting& waiting) { return waiting.stop.stop_requested(); });
+}
+
+std::vector<WaitingQueue::Waiting> WaitingQueue::take_late(Time now) {
+  return take_if([now](const Waiting& waiting) { return waiting.deadline < now; });
 }
 
 std::vector<WaitingQueue::Waiting> WaitingQueue::take_all() {

@@ -23,6 +23,7 @@ class WaitingQueue {
     std::stop_token stop;
     std::shared_ptr<void> held;
     Time submitted{};
+    Time deadline = Time::max();  ///< to have a place by
   };
 
   explicit WaitingQueue(size_t most) : most_(most) {}
@@ -37,11 +38,19 @@ class WaitingQueue {
   /// last eighth of them is for those that are listened to live. None: they have to wait.
   std::optional<Waiting> pop(size_t open, size_t places, const std::function<int(const std::string&)>& open_of);
 
+  /// How many go before one that comes now, as far as it is known.
+  size_t before(bool live) const;
+
+  /// Takes out those whose deadline has passed.
+  std::vector<Waiting> take_late(Time now);
   /// Takes out those whose stop token asks for it; or all.
   std::vector<Waiting> take_stopped();
   std::vector<Waiting> take_all();
 
  private:
+  template <class Condition>
+  std::vector<Waiting> take_if(Condition condition);
+
   size_t most_;
   std::list<Waiting> waiting_;  // as they came
 };

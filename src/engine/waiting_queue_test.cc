@@ -89,6 +89,22 @@ TEST_F(WaitingQueueTest, GivesUpThoseThatWereStopped) {
   EXPECT_EQ(let_in(8), "13");
 }
 
+TEST_F(WaitingQueueTest, GivesUpThoseThatAreLate) {
+  const Time now = Time() + std::chrono::hours(1);
+  for (const auto& [id, seconds] : {std::pair("1", 5), std::pair("2", 1), std::pair("3", 0)}) {
+    assistant::Request request{.id = id};
+    queue_.push({.request = std::move(request), .submitted = now, .deadline = seconds > 0 ? now + std::chrono::seconds(seconds) : Time::max()});
+  }
+  push("", "4", true);
+  EXPECT_EQ(queue_.before(false), 4u);
+  EXPECT_EQ(queue_.before(true), 1u) << "voice goes first";
+  EXPECT_TRUE(queue_.take_late(now + std::chrono::seconds(1)).empty());
+  const auto late = queue_.take_late(now + std::chrono::seconds(2));
+  ASSERT_EQ(late.size(), 1u);
+  EXPECT_EQ(late[0].request.id, "2");
+  EXPECT_EQ(let_in(8), "413");
+}
+
 TEST_F(WaitingQueueTest, OfOnePlaceThereIsOneForEverybody) {
   push("a", "a");
   EXPECT_EQ(let_in(1), "a");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include "base/check.h"
 
@@ -33,6 +34,11 @@ Answer::Answer(Shared& shared, AnswerPlan plan)
       out_of_band_(plan.out_of_band) {
   view_.id = shared_.id("resp_");
   request_.id = view_.id;
+  for (const auto& turn : request_.turns) {
+    for (const auto& part : turn.parts) {
+      if (const auto* text = std::get_if<std::string>(&part)) request_bytes_ += text->size();
+    }
+  }
   if (!out_of_band_) view_.conversation_id = shared_.conversation_id;
 }
 
@@ -48,7 +54,8 @@ Answer::Answer(Shared& shared, const Answer& before, Heard from)
       marks_(before.marks_),
       sound_(before.sound_),
       sound_samples_(before.sound_samples_),
-      base_(from) {
+      base_(from),
+      replay_calls_(before.replay_calls_ + before.calls_) {
   view_.id = shared_.id("resp_");
   view_.status = Status::in_progress;
   view_.reason.clear();
@@ -64,7 +71,7 @@ int64_t Answer::samples_of(size_t bytes) const {
 }
 
 wire::Place Answer::place() const {
-  return {.response_id = view_.id, .item_id = message_.id, .output_index = output_index_, .content_index = 0};
+  return {.response_id = view_.id, .item_id = message_.id, .output_index = message_index_, .content_index = 0};
 }
 
 void Answer::begin() {
@@ -85,14 +92,16 @@ void Answer::begin() {
     replay_text_ = said_.size();
     replay_sound_ = sound_.size();
   }
-  auto waiting = std::move(waiting_);
-  waiting_ = {};
+  auto waiting = std::exchange(waiting_, {});
+  waiting_bytes_ = 0;
   for (auto& event : waiting) on_event(std::move(event));
 }
 
 void Answer::on_event(assistant::Event event) {
   if (ended_) return;
   if (!begun_) {
+    const auto* audio = std::get_if<assistant::AudioDelta>(&event);
+    waiting_bytes_ += sizeof event + (audio != nullptr ? audio->samples.size() * sizeof(float) : 0);
     waiting_.push_back(std::move(event));
     return;
   }
@@ -103,7 +112,8 @@ void Answer::on_event(assistant::Event event) {
   } else if (const auto* mark = std::get_if<assistant::SpokenMark>(&event)) {
     if (marks_.empty() || mark->samples > marks_.back().samples) marks_.push_back(*mark);
   } else if (auto* called = std::get_if<assistant::ToolCalled>(&event)) {
-    call(std::move(called->call));
+    if (replay_calls_ == 0) return call(std::move(called->call));
+    --replay_calls_;
   } else if (auto* failed = std::get_if<assistant::Failed>(&event)) {
     fail(std::move(failed->error));
   } else if (const auto* finished = std::get_if<assistant::Finished>(&event)) {
@@ -175,6 +185,7 @@ void Answer::emit_sound(std::span<const uint8_t> bytes) {
 void Answer::open_message() {
   if (message_open_) return;
   message_open_ = true;
+  message_index_ = outputs_++;
   message_ = {.id = shared_.id("item_"), .status = wire::ItemStatus::in_progress, .role = assistant::Role::assistant};
   shared_.outbox.push(wire::OutputItemAdded{place(), message_});
   message_.content = {{.kind = view_.speak ? Kind::output_audio : Kind::output_text}};
@@ -205,12 +216,12 @@ void Answer::close_message() {
       shared_.outbox.push(wire::ItemDone{message_, at == 0 ? std::string() : all[at - 1].id});
     }
   }
-  view_.output.push_back(message_);
-  ++output_index_;
+  view_.output.insert(view_.output.begin() + message_index_, message_);
 }
 
+/// What was written before a call is still being said after it: a spoken message stays open to the end of the answer.
 void Answer::call(assistant::ToolCall call) {
-  if (message_open_) {
+  if (message_open_ && !view_.speak) {
     message_.status = wire::ItemStatus::completed;
     close_message();
   }
@@ -219,7 +230,7 @@ void Answer::call(assistant::ToolCall call) {
   wire::Item item{
       .kind = wire::Item::Kind::function_call, .id = shared_.id("item_"), .status = wire::ItemStatus::in_progress};
   item.call = {.id = call.id, .name = call.name};
-  const wire::Place at{.response_id = view_.id, .item_id = item.id, .output_index = output_index_};
+  const wire::Place at{.response_id = view_.id, .item_id = item.id, .output_index = outputs_++};
   shared_.outbox.push(wire::OutputItemAdded{at, item});
   std::string before;
   wire::Item whole = item;
@@ -236,7 +247,6 @@ void Answer::call(assistant::ToolCall call) {
   shared_.outbox.push(wire::OutputItemDone{at, whole});
   if (!out_of_band_) shared_.outbox.push(wire::ItemDone{whole, before});
   view_.output.push_back(std::move(whole));
-  ++output_index_;
 }
 
 void Answer::finish(Status status, std::string reason, std::optional<assistant::Usage> usage) {
@@ -254,6 +264,7 @@ void Answer::cancel(std::string_view reason) {
   if (!begun_) {
     ended_ = true;
     waiting_ = {};
+    waiting_bytes_ = 0;
     return;
   }
   shared_.outbox.drop_audio(view_.id);

@@ -58,6 +58,7 @@ class Answer {
   void forget_sound() {
     sound_ = {};
     request_ = {};
+    request_bytes_ = 0;
   }
 
   const std::string& id() const { return view_.id; }
@@ -83,6 +84,8 @@ class Answer {
   Heard heard_until(int64_t samples) const;
   int64_t whole_samples() const { return sound_samples_; }
   size_t held_bytes() const { return sound_.size(); }
+  /// What it takes in memory, beside its item.
+  size_t bytes() const { return sizeof *this + sound_.capacity() + said_.capacity() + waiting_bytes_ + request_bytes_; }
 
  private:
   void open_message();
@@ -102,11 +105,12 @@ class Answer {
   const bool out_of_band_;
   wire::Item message_;
   bool message_open_ = false;
-  int output_index_ = 0;
+  int message_index_ = 0, outputs_ = 0;  ///< where the message stands in the response's output; places given so far
   int calls_ = 0;
   const bool resumed_ = false;
   bool begun_ = false, ended_ = false, complete_ = false;
   std::vector<assistant::Event> waiting_;  ///< before begin()
+  size_t waiting_bytes_ = 0, request_bytes_ = 0;
 
   // The whole answer, from its first word, also when it went on after an interruption.
   std::string said_;
@@ -116,6 +120,7 @@ class Answer {
   Heard base_;                  ///< where this item begins in it
   size_t replay_text_ = 0;      ///< of an answer run again: how much is known already
   size_t replay_sound_ = 0;
+  int replay_calls_ = 0;
   int64_t sent_samples_ = 0;
   std::unique_ptr<media::Resampler> resampler_;
 };

@@ -46,6 +46,8 @@ Conversation::Conversation(Settings settings, wire::Session session, std::shared
       expires_at_s_(expires_at_s),
       ends_at_(now + settings.session),
       now_(now),
+      memory_(settings_.memory),
+      complained_(now - std::chrono::hours(1)),
       shared_(settings.items),
       inbox_(std::make_shared<Inbox>(std::move(wake))),
       playback_end_(now) {
@@ -120,6 +122,7 @@ std::optional<TimePoint> Conversation::deadline() const {
 
 std::optional<wire::ServerEvent> Conversation::next(TimePoint now) {
   auto event = shared_.outbox.pop();
+  if (shared_.outbox.empty()) memory_.set(bytes());
   const auto* audio = event ? std::get_if<wire::AudioDelta>(&*event) : nullptr;
   if (audio == nullptr) return event;
   const auto sent_by = [&](Answer& answer) {
@@ -155,11 +158,49 @@ void Conversation::settle() {
     const int64_t unsent = answer_->cancelled() ? 0 : answer_->samples() - answer_->sent_samples();
     idle_at_ = std::max(now_, playback_end_) + milliseconds(unsent * 1000 / assistant::kSpeechSampleRate + *idle);
   }
-  if (shared_.outbox.bytes() > settings_.outbox_bytes) {
+  memory_.set(bytes());
+  const bool full = !memory_.has_room_for(0);
+  if (shared_.outbox.bytes() > (full ? settings_.outbox_bytes_when_full : settings_.outbox_bytes)) {
     end("slow_reader");
   } else if (draining_ && !active() && others_.empty()) {
     end("server_stopping");
   }
+}
+
+/// What the conversation holds in memory.
+size_t Conversation::bytes() const {
+  constexpr size_t kAtLeast = 16 << 10, kSpokenAnswer = 1 << 10;
+  const auto sound = [](int64_t samples) { return static_cast<size_t>(samples) * sizeof(float); };
+  size_t sum = kAtLeast + shared_.items.bytes() + shared_.outbox.bytes() + spoken_.size() * kSpokenAnswer;
+  sum += sound(input_.end() - input_.begin());
+  for (const Turn* turn : {turn_ ? &*turn_ : nullptr, verdict_ ? &verdict_->turn : nullptr}) {
+    if (turn == nullptr) continue;
+    if (turn->live) sum += sound(turn->fed - turn->begin);
+    if (turn->sound) sum += turn->sound->samples.size() * sizeof(float);
+    if (turn->answer) sum += turn->answer->bytes();
+  }
+  if (answer_) sum += answer_->bytes();
+  for (const auto& other : others_) sum += other->bytes();
+  return sum;
+}
+
+/// Whether so much more may be held; old sounds are forgotten for it.
+bool Conversation::make_room(size_t bytes) {
+  if (memory_.has_room_for(bytes)) return true;
+  if (!memory_.has_room_for(bytes, shared_.items.old_sound_bytes())) return false;
+  while (shared_.items.forget_oldest_sound()) {
+    memory_.set(this->bytes());
+    if (memory_.has_room_for(bytes)) return true;
+  }
+  return false;
+}
+
+void Conversation::refuse_for_memory(std::string_view what, std::string field) {
+  error(ErrorCode::unavailable,
+        fmt::format("The {} MiB that all conversations of this server may hold are used up: {} was not taken. Delete "
+                    "items, or try again later.",
+                    memory_.most() >> 20, what),
+        std::move(field), "memory_full");
 }
 
 void Conversation::end(std::string reason) {
@@ -203,6 +244,7 @@ AnswerPlan Conversation::plan(const wire::ResponseParams& params) const {
 uint64_t Conversation::submit(assistant::Request request, Run run) {
   const uint64_t id = next_run_++;
   const auto stop = run.stop.get_token();
+  request.max_wait_s = settings_.max_wait_s;
   runs_.emplace(id, std::move(run));
   auto submitted = engine_->submit(std::move(request), inbox_->sink(id), stop);
   if (!submitted) on_run_event(id, assistant::Failed{std::move(submitted).error()});
@@ -228,6 +270,7 @@ bool Conversation::ask_shorter(const std::shared_ptr<Answer>& answer) {
 }
 
 void Conversation::begin_answer(const std::shared_ptr<Answer>& answer) {
+  if (answer_ && answer_ != answer) answer_->forget_sound();
   answer_ = answer;
   cut_.reset();
   idle_at_.reset();

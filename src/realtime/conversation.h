@@ -124,6 +124,9 @@ class Conversation {
   void interrupt(std::string_view reason);
   bool ask_shorter(const std::shared_ptr<Answer>& answer);
   void settle();
+  size_t bytes() const;
+  bool make_room(size_t bytes);
+  void refuse_for_memory(std::string_view what, std::string field);
   void end(std::string reason);
   Answer* active() const { return answer_ && answer_->begun() && !answer_->ended() ? answer_.get() : nullptr; }
 
@@ -138,6 +141,9 @@ class Conversation {
   std::string event_id_;  ///< of the event being handled
   std::optional<std::string> over_;
   bool draining_ = false;
+
+  MemoryShare memory_;
+  TimePoint complained_;  ///< last about memory, for sound
 
   Shared shared_;
   std::shared_ptr<Inbox> inbox_;

@@ -35,6 +35,13 @@ void Conversation::on(wire::AppendInput event) {
                              waiting / InputBuffer::kRate),
                  "audio", "input_audio_buffer_full");
   }
+  const size_t samples = event.bytes.size() / media::wire_sample_bytes(session_.input_format) * InputBuffer::kRate /
+                         static_cast<size_t>(media::wire_rate(session_.input_format));
+  if (!make_room(samples * sizeof(float))) {
+    if (now_ < complained_ + std::chrono::seconds(1)) return;  // sound comes 50 times a second
+    complained_ = now_;
+    return refuse_for_memory("the sound", "audio");
+  }
   if (detects && !detector_) detector_ = std::make_unique<TurnDetector>(input_.end());
   if (turn_) turn_->heard_at = now_;
   if (!detects) return input_.append(event.bytes, session_.input_format);
@@ -101,6 +108,7 @@ void Conversation::on(wire::CreateItem event) {
           "item.call_id", "invalid_tool_call_id");
     }
   }
+  if (!make_room(bytes_of(item))) return refuse_for_memory("the item", "item");
   const wire::Item shown = item;
   const auto before = shared_.items.insert(std::move(item), event.previous_item_id);
   if (!before) return error(before.error().code, before.error().message, before.error().field);

@@ -125,6 +125,82 @@ TEST_F(Talk, ToolsAreCalledAndAnswered) {
   EXPECT_EQ(prompt(1), R"(U:1+1?|A:Well.add({"a":1})|T:2|)");
 }
 
+TEST_F(Talk, WhatWasWrittenBeforeACallIsSaidAfterIt) {
+  wire::Session session;
+  session.tools = {{.name = "add"}};
+  start(session);
+  text("1+1?");
+  send(wire::CreateResponse{});
+  tell_word(0, "Let");
+  tell(0, assistant::TextDelta{" me see."});
+  tell(0, assistant::ToolCalled{{.id = "call_1", .name = "add", .arguments = "{}"}});
+  tell(0, assistant::AudioDelta{std::vector<float>(4800, 0.1f)});
+  tell(0, assistant::SpokenMark{6, 4800});
+  tell(0, assistant::SpokenMark{11, 7200});
+  tell_end(0, assistant::FinishReason::tool_calls);
+  for (const auto& delta : all<wire::AudioDelta>()) {
+    EXPECT_EQ(delta.place.item_id, all<wire::AudioDelta>()[0].place.item_id);
+    EXPECT_EQ(delta.place.output_index, 0);
+  }
+  const auto response = only<wire::ResponseDone>().response;
+  ASSERT_EQ(response.output.size(), 2u);
+  EXPECT_EQ(response.output[0].content[0].text, "Let me see.");
+  EXPECT_EQ(response.output[1].call.name, "add");
+  send(wire::TruncateItem{.item_id = response.output[0].id, .content_index = 0, .audio_end_ms = 210});
+  text("Go on.");
+  send(wire::CreateResponse{});
+  EXPECT_EQ(prompt(1), "U:1+1?|A:Let meadd({})|U:Go on.|");
+}
+
+TEST_F(Talk, AllConversationsShareABoundOfMemory) {
+  const auto memory = std::make_shared<MemoryBudget>(size_t{4} << 20);
+  Settings settings;
+  settings.memory = memory;
+  wire::Session session;
+  session.turn_detection.kind = wire::TurnDetection::Kind::none;
+  start(session, settings);
+  const size_t empty = memory->used();
+  EXPECT_GT(empty, 0u);
+  const std::vector<uint8_t> five_seconds(5 * 48000);  // 320 kB as they are held
+  for (int i = 0; i < 8; ++i) {
+    send(wire::AppendInput{five_seconds});
+    send(wire::CommitInput{});
+  }
+  EXPECT_EQ(count<wire::ErrorEvent>(), 0u);
+  EXPECT_EQ(count<wire::InputCommitted>(), 8u);
+  EXPECT_NEAR(double(memory->used() - empty), 8 * 320'000, 50'000);
+  const auto picture = [](int side) {
+    assistant::Image image{side, side, std::vector<uint8_t>(static_cast<size_t>(3 * side * side))};
+    wire::Item item{.role = assistant::Role::user};
+    item.content = {{.kind = wire::Content::Kind::input_image, .image = std::make_shared<const assistant::Image>(std::move(image))}};
+    return item;
+  };
+  // Another conversation takes most of what is left; then sounds make room for sounds, but not for what will never fit.
+  Conversation other(settings, {.model = "fake"}, engine_, "else", 99, now_, [] {});
+  other.handle({.body = wire::CreateItem{picture(600), {}}}, now_);
+  EXPECT_GT(memory->used(), size_t{3} << 20);
+  for (int i = 0; i < 8; ++i) {
+    send(wire::AppendInput{five_seconds});
+    send(wire::CommitInput{});
+  }
+  EXPECT_EQ(count<wire::ErrorEvent>(), 0u);
+  EXPECT_LE(memory->used(), memory->most());
+  log_.clear();
+  send(wire::CreateItem{picture(1200), {}}, "mine");
+  EXPECT_EQ(only<wire::ErrorEvent>().code, "memory_full");
+  EXPECT_EQ(only<wire::ErrorEvent>().event_id, "mine");
+  EXPECT_EQ(only<wire::ErrorEvent>().error.field, "item");
+  EXPECT_EQ(count<wire::ItemAdded>(), 0u);
+  EXPECT_GT(memory->used(), size_t{3} << 20) << "nothing was forgotten for what does not fit";
+  log_.clear();
+  for (int i = 0; i < 11; ++i) send(wire::AppendInput{five_seconds});  // eight fit beside the last item
+  EXPECT_EQ(only<wire::ErrorEvent>().code, "memory_full") << "once a second";
+  EXPECT_LE(memory->used(), memory->most());
+  send(wire::ClearInput{});
+  conversation_.reset();
+  EXPECT_LT(memory->used(), size_t{2} << 20);
+}
+
 TEST_F(Talk, ItemsAreInsertedRetrievedAndDeleted) {
   start();
   text("b");

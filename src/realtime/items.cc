@@ -73,6 +73,11 @@ std::vector<Turn> turns_of(std::string_view instructions, const std::vector<cons
   return turns;
 }
 
+size_t bytes_of(const wire::Item& item) {
+  const Cost all = cost(item);
+  return sizeof item + all.text + all.picture + all.sound * sizeof(float);
+}
+
 Result<void> Items::account(const wire::Item& item) {
   const Cost added = cost(item);
   const auto over = [](std::string_view what) {
@@ -108,19 +113,26 @@ Result<std::string> Items::insert(wire::Item item, const std::optional<std::stri
   const std::string before = place == items_.begin() ? std::string() : (place - 1)->id;
   if (static_cast<size_t>(place - items_.begin()) < first_) ++first_;
   items_.insert(place, std::move(item));
-  forget_old_sounds();
+  while (sound_samples_ > limits_.sound_samples && forget_oldest_sound()) {
+  }
   return before;
 }
 
-/// Their transcripts, when they have any, stay.
-void Items::forget_old_sounds() {
-  for (size_t i = 0; i + 1 < items_.size() && sound_samples_ > limits_.sound_samples; ++i) {
+/// Its transcript, when it has any, stays.
+bool Items::forget_oldest_sound() {
+  for (size_t i = 0; i + 1 < items_.size(); ++i) {
     for (wire::Content& part : items_[i].content) {
       if (!part.sound) continue;
       sound_samples_ -= part.sound->samples.size();
       part.sound = nullptr;
+      return true;
     }
   }
+  return false;
+}
+
+size_t Items::old_sound_bytes() const {
+  return items_.empty() ? 0 : (sound_samples_ - cost(items_.back()).sound) * sizeof(float);
 }
 
 wire::Item* Items::find(std::string_view id) {

@@ -28,6 +28,13 @@ class Items {
   std::string last_id() const { return items_.empty() ? std::string() : items_.back().id; }
   const std::vector<wire::Item>& all() const { return items_; }
 
+  /// Forgets the oldest sound, but none of the last item. False when there is none.
+  bool forget_oldest_sound();
+  /// What forgetting all of these would free.
+  size_t old_sound_bytes() const;
+  /// What all of them take in memory.
+  size_t bytes() const { return items_.size() * sizeof(wire::Item) + text_bytes_ + picture_bytes_ + sound_samples_ * sizeof(float); }
+
   /// Leaves `share` of what a prompt held so far out of the next ones, the oldest first. False when nothing is left to
   /// leave out.
   bool shorten(double share);
@@ -36,13 +43,15 @@ class Items {
 
  private:
   Result<void> account(const wire::Item& item);
-  void forget_old_sounds();
 
   const ItemLimits limits_;
   std::vector<wire::Item> items_;
   size_t first_ = 0;  ///< of a prompt
   size_t sound_samples_ = 0, picture_bytes_ = 0, text_bytes_ = 0;
 };
+
+/// What one takes in memory.
+size_t bytes_of(const wire::Item& item);
 
 /// Items as turns. Neighbours of the assistant become one turn.
 std::vector<assistant::Turn> turns_of(std::string_view instructions, const std::vector<const wire::Item*>& items);

@@ -2,6 +2,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
+
+#include "realtime/memory_budget.h"
 
 namespace calliope::realtime {
 
@@ -20,8 +23,11 @@ struct Settings {
   std::chrono::seconds session{3600};
   ItemLimits items = {};
   size_t input_samples = size_t{16000} * 600;  ///< sound that is not committed, and one turn
-  size_t outbox_bytes = 8u << 20;              ///< events a slow reader may leave waiting
+  size_t outbox_bytes = 8u << 20;              ///< events a slow reader may leave waiting, and
+  size_t outbox_bytes_when_full = 1u << 20;    ///< when the memory of all conversations is used up
+  std::shared_ptr<MemoryBudget> memory = {};   ///< of all conversations; null: without bounds
   size_t responses_at_once = 4;
+  double max_wait_s = 0;                 ///< of what the engine is asked (Request::max_wait_s)
   int default_max_tokens = 1024;         ///< of "inf"
   bool hear_while_speaking = true;       ///< the engine gets the sound while the person speaks
   milliseconds begin_after{200};         ///< of silence: the answer is begun, and told only when the turn is over

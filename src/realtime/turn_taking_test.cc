@@ -172,6 +172,31 @@ TEST_F(Talk, AFalseInterruptionResumesWhereItWasCut) {
   EXPECT_EQ(prompt(last + 1), "U:Count.|A:One two three four five|U:Thanks.|");
 }
 
+TEST_F(Talk, AnAnswerThatGoesOnDoesNotCallItsToolsAgain) {
+  wire::Session session;
+  session.tools = {{.name = "add"}};
+  start(session);
+  text("Count.");
+  send(wire::CreateResponse{});
+  be_quiet(600);
+  for (const char* word : {"One", " two", " three"}) tell_word(0, word);
+  const assistant::ToolCalled called{{.id = "call_1", .name = "add", .arguments = "{}"}};
+  tell(0, called);
+  speak(160);
+  send(wire::TruncateItem{all<wire::ResponseDone>().at(0).response.output[0].id, 0, 150});
+  log_.clear();
+  be_quiet(800);
+  EXPECT_EQ(transcript(), " two three");
+  const size_t last = engine_->asked.size() - 1;
+  for (const char* word : {"One", " two", " three"}) tell_word(last, word);
+  tell(last, called);
+  tell_word(last, " four");
+  tell_end(last, assistant::FinishReason::tool_calls);
+  EXPECT_EQ(transcript(), " two three four");
+  EXPECT_EQ(count<wire::ArgumentsDone>(), 0u);
+  EXPECT_EQ(only<wire::ResponseDone>().response.output.size(), 1u);
+}
+
 TEST_F(Talk, AnAnswerThatWasOnlyPlayingResumesWithoutTheEngine) {
   start();
   text("Count.");

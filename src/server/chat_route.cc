@@ -77,6 +77,7 @@ asio::awaitable<void> Connection::answer(std::string body) {
       pending.head.audio_expires_s = pending.head.created_s + context_->options.spoken_answers_kept.count();
     }
     parsed->request.id = pending.head.id;
+    parsed->request.max_wait_s = max_wait_s_;
     auto submitted = context_->engine->submit(std::move(parsed->request), events, pending.stop.get_token());
     if (!submitted) return {.error = std::move(submitted).error(), .stage = api::ErrorStage::engine};
     return {};

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ctime>
 
 #include "base/check.h"
@@ -24,6 +25,17 @@ api::ErrorReply body_too_large(size_t most) {
 }
 
 }  // namespace
+
+/// Seconds; 0 when it was not given.
+Result<double> parse_max_wait(std::string_view text) {
+  double seconds = 0;
+  if (text.empty()) return seconds;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error == std::errc() && end == text.data() + text.size() && seconds > 0 && seconds <= 3600) return seconds;
+  return fail(ErrorCode::invalid_argument,
+              "X-Max-Wait takes the seconds that the request may wait, more than 0 and at most 3600, such as 2.5.",
+              "X-Max-Wait");
+}
 
 std::string random_id(std::string_view prefix) {
   unsigned char bytes[15];
@@ -104,9 +116,13 @@ asio::awaitable<bool> Connection::serve_one() {
         std::ranges::all_of(given, [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
     if (plain) log_.id = std::string(given);
   }
+  const auto max_wait = parse_max_wait(header["X-Max-Wait"]);
+  max_wait_s_ = max_wait.value_or(0);
   if (error == http::error::body_limit) {
     keep_alive_ = false;
     co_await send_error(body_too_large(context_->options.body_bytes));
+  } else if (!max_wait) {
+    co_await send_error(api::error_reply(max_wait.error()));
   } else {
     co_await route(parser);
   }

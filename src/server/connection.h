@@ -95,6 +95,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Of the request in flight.
   RequestLog log_;
   std::optional<BodyClaim> body_claim_;
+  double max_wait_s_ = 0;  ///< X-Max-Wait
   bool keep_alive_ = true;
   bool http_1_0_ = false;
   bool head_only_ = false;

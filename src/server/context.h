@@ -84,6 +84,8 @@ struct Context {
   asio::thread_pool workers;
   std::atomic<bool> stopping = false;
   std::atomic<size_t> bodies_bytes = 0;
+  const std::shared_ptr<realtime::MemoryBudget> realtime_memory =
+      std::make_shared<realtime::MemoryBudget>(options.realtime_memory_bytes);
 };
 
 /// Runs `work` on the worker threads and comes back with what it returned.

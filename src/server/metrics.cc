@@ -45,7 +45,7 @@ void write_engine(PrometheusText& out, const assistant::EngineStats& engine) {
   }
 
   out.single("calliope_submitted_total", "counter", "Requests taken into the queue.", as_double(engine.submitted));
-  out.single("calliope_refused_total", "counter", "Requests refused because the queue was full.", as_double(engine.refused));
+  out.single("calliope_refused_total", "counter", "Requests refused because the queue was full or they would have waited too long.", as_double(engine.refused));
   out.single("calliope_finished_total", "counter", "Requests answered to their end.", as_double(engine.finished));
   out.single("calliope_cancelled_total", "counter", "Requests that were cancelled: interrupted, or nobody waited any more.",
              as_double(engine.cancelled));
@@ -142,7 +142,7 @@ void Metrics::answer(std::string_view api, std::string_view outcome) {
   ++answers_[{std::string(api), std::string(outcome)}];
 }
 
-std::string Metrics::text(const assistant::EngineStats& engine, bool ready) const {
+std::string Metrics::text(const assistant::EngineStats& engine, const realtime::MemoryBudget& memory, bool ready) const {
   PrometheusText out;
   out.family("calliope_info", "gauge", "The program's version.");
   out.sample(1, {{"version", CALLIOPE_VERSION}});
@@ -153,6 +153,9 @@ std::string Metrics::text(const assistant::EngineStats& engine, bool ready) cons
   out.single("calliope_realtime_sessions", "gauge", "Realtime sessions open.", as_double(realtime_sessions.load()));
   out.single("calliope_realtime_sessions_total", "counter", "Realtime sessions that were opened.",
              as_double(realtime_sessions_opened.load()));
+  out.single("calliope_realtime_memory_bytes", "gauge", "What all Realtime sessions hold: items, sounds, pictures, events on their way.",
+             as_double(memory.used()));
+  out.single("calliope_realtime_memory_limit_bytes", "gauge", "What they may hold.", as_double(memory.most()));
   {
     const std::lock_guard lock(mutex_);
     out.family("calliope_http_requests_total", "counter", "HTTP requests that are over, by route, method and status.");

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "assistant/engine_stats.h"
+#include "realtime/memory_budget.h"
 
 namespace calliope::server {
 
@@ -30,7 +31,7 @@ class Metrics {
   std::atomic<uint64_t> realtime_sessions_opened = 0;
 
   /// All of it, and what the engine and this process say, as Prometheus reads it.
-  std::string text(const assistant::EngineStats& engine, bool ready) const;
+  std::string text(const assistant::EngineStats& engine, const realtime::MemoryBudget& memory, bool ready) const;
 
  private:
   using Pair = std::pair<std::string, std::string>;

@@ -104,7 +104,7 @@ asio::awaitable<void> Connection::realtime(Parser& parser) {
     co_return co_await send_error(refusal(426, "/v1/realtime is a WebSocket: send an upgrade.", "upgrade_required"),
                                   "Upgrade: websocket\r\nConnection: Upgrade\r\n");
   }
-  RealtimeSession::Setup setup{.request_id = log_.id};
+  RealtimeSession::Setup setup{.max_wait_s = max_wait_s_, .request_id = log_.id};
   setup.session.model = context_->models.front();
   const std::string_view key = key_of(request);
   if (key.starts_with("ek_")) {
@@ -144,6 +144,11 @@ asio::awaitable<void> Connection::realtime(Parser& parser) {
   }
   if (context_->stopping) {
     co_return co_await send_error(refusal(503, "The server is stopping.", "stopping"), "Retry-After: 5\r\n");
+  }
+  if (constexpr size_t kASession = 64 << 10; !context_->realtime_memory->has_room_for(kASession)) {
+    const std::string message = fmt::format("The {} MiB that all conversations of this server may hold are used up; try again later.",
+                                            context_->realtime_memory->most() >> 20);
+    co_return co_await send_error(refusal(503, message, "memory_full"), "Retry-After: 10\r\n");
   }
   if (buffer_.size() != 0) {
     co_return co_await send_error(refusal(400, "Nothing may be sent before the upgrade is answered.", "bad_request"));

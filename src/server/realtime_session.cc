@@ -72,7 +72,9 @@ asio::awaitable<RealtimeSession::Summary> RealtimeSession::run(const http::reque
   co_await stream_.async_accept(upgrade, asio::redirect_error(asio::use_awaitable, error));
   if (error) co_return summary_;
 
-  const auto settings = context_->options.realtime;
+  auto settings = context_->options.realtime;
+  settings.max_wait_s = setup_.max_wait_s;
+  settings.memory = context_->realtime_memory;
   const auto wake = [weak = weak_from_this(), executor = stream_.get_executor()] {
     asio::post(executor, [weak] {
       if (const auto session = weak.lock()) session->poll();

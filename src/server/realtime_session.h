@@ -38,6 +38,7 @@ class RealtimeSession : public std::enable_shared_from_this<RealtimeSession> {
     api::realtime::Session session;
     api::realtime::Dialect dialect = api::realtime::Dialect::ga;
     std::string user;         ///< whom the machine is shared fairly with
+    double max_wait_s = 0;    ///< of every answer
     std::string subprotocol;  ///< to answer with; empty: none
     std::string request_id;
   };

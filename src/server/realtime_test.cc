@@ -1,50 +1,15 @@
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include "media/base64.h"
 #include "server/realtime_session.h"
-#include "server/scripted_engine.h"
-#include "server/server.h"
+#include "server/test_server.h"
 #include "server/test_websocket.h"
 
 namespace calliope::server {
 namespace {
 
-class NoPictures : public api::MediaDecoder {
- public:
-  Result<assistant::Image> image(std::span<const uint8_t>) override {
-    return fail(ErrorCode::invalid_argument, "no picture.");
-  }
-  Result<assistant::Sound> sound(std::span<const uint8_t>, std::string_view) override {
-    return fail(ErrorCode::invalid_argument, "no sound.");
-  }
-};
-
-class RealtimeTest : public testing::Test {
+class RealtimeTest : public ServedTest {
  protected:
-  void TearDown() override { stop(); }
-  void start(ServerOptions options = {}) {
-    options.port = 0;
-    auto opened = Server::open(std::move(options), engine_, std::make_shared<NoPictures>());
-    ASSERT_TRUE(opened) << opened.error().message;
-    server_ = *std::move(opened);
-    thread_ = std::thread([this] { server_->run(); });
-  }
-  void stop() {
-    if (!thread_.joinable()) return;
-    server_->stop();
-    thread_.join();
-  }
-  uint16_t port() const { return server_->port(); }
-  template <class Condition>
-  static bool soon(Condition condition) {
-    for (int i = 0; i < 10'000; ++i) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return false;
-  }
   static void say(TestWebSocket& socket, std::string_view text) {
     socket.send(
         R"({"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"input_text","text":")" +
@@ -52,15 +17,11 @@ class RealtimeTest : public testing::Test {
     socket.send(R"({"type":"response.create"})");
   }
   static bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
-  std::shared_ptr<ScriptedEngine> engine_ = std::make_shared<ScriptedEngine>();
-  std::unique_ptr<Server> server_;
-  std::thread thread_;
 };
 
 TEST_F(RealtimeTest, AConversation) {
   start();
-  TestWebSocket socket(port(), "/v1/realtime?model=scripted", "OpenAI-Safety-Identifier: somebody\r\n");
+  TestWebSocket socket(port(), "/v1/realtime?model=scripted", "OpenAI-Safety-Identifier: somebody\r\nX-Max-Wait: 7\r\n");
   ASSERT_TRUE(socket.open());
   EXPECT_TRUE(socket.response().has("x-request-id: req_"));
   EXPECT_TRUE(has(socket.next(), R"("type":"session.created")"));
@@ -71,6 +32,7 @@ TEST_F(RealtimeTest, AConversation) {
   EXPECT_TRUE(has(socket.wait("response.output_audio_transcript.done"), R"("transcript":"You said: hello")"));
   EXPECT_TRUE(has(socket.wait("response.done"), R"("status":"completed")"));
   EXPECT_EQ(engine_->last().user, "somebody");
+  EXPECT_EQ(engine_->last().max_wait_s, 7);
   socket.send("\x03\xe8", 8);
   EXPECT_EQ(socket.next(), "close 1000 ");
 }
@@ -219,6 +181,25 @@ TEST_F(RealtimeTest, ASlowReaderHoldsUpNobody) {
   say(other, "hello");
   EXPECT_TRUE(has(other.wait("response.done"), "You said: hello"));
   EXPECT_TRUE(soon([&] { return engine_->cancelled == 1; }));  // and is let go
+}
+
+TEST_F(RealtimeTest, WhenMemoryIsFullNoSessionIsOpened) {
+  ServerOptions options;
+  options.realtime_memory_bytes = 100'000;
+  start(options);
+  TestWebSocket first(port());
+  ASSERT_TRUE(first.open());
+  first.send(
+      R"({"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"input_text","text":")" +
+      std::string(60'000, 'x') + R"("}]}})");
+  ASSERT_FALSE(first.wait("conversation.item.done").empty());
+  TestWebSocket second(port());
+  EXPECT_EQ(second.response().status, 503);
+  EXPECT_TRUE(second.response().has("retry-after: "));
+  EXPECT_TRUE(has(second.response().body, R"("code":"memory_full")"));
+  EXPECT_TRUE(has(TestClient(port()).get("/metrics").body, "\ncalliope_realtime_memory_limit_bytes 100000\n"));
+  first.close();
+  EXPECT_TRUE(soon([&] { return TestWebSocket(port()).open(); }));
 }
 
 TEST_F(RealtimeTest, SessionsEndAtTheirTime) {

@@ -29,7 +29,7 @@ Reply ready(const Context& context) {
 
 Reply metrics(const Context& context) {
   return {.content_type = PrometheusText::kContentType,
-          .body = context.metrics.text(context.engine->stats(), !context.stopping)};
+          .body = context.metrics.text(context.engine->stats(), *context.realtime_memory, !context.stopping)};
 }
 
 std::vector<std::string> metrics_keys(const ServerOptions& options) {

@@ -40,6 +40,7 @@ struct ServerOptions {
   std::chrono::seconds spoken_answers_kept{3600};
   api::ChatLimits limits = {};
   realtime::Settings realtime = {};  ///< of /v1/realtime's sessions
+  size_t realtime_memory_bytes = size_t{1} << 30;  ///< what all of them together may hold
 };
 
 /// The HTTP server: OpenAI's chat completions, models and realtime sessions, /healthz, /readyz, /metrics and the page. One line of log a request, to stderr.
