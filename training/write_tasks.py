@@ -1,9 +1,11 @@
 """Writes the model card's questions as task files for `calliope eval`: JSONL beside the sounds and photos it asks about.
 
-usage: python write_tasks.py --data DIR --out DIR [--count 500]
+usage: python write_tasks.py --data DIR --out DIR [--understanding DIR] [--count 500]
 
-Typed questions in wordings kept back, as first and as second turn; digits of the speaker kept back; photos kept back (their
-draw needs PyTorch; without it they are left out, which is said); and all voice orders, to be answered as JSON.
+Typed questions in wordings kept back, as first and as second turn, and such as it cannot know; typed coffee orders; digits of the
+speaker kept back; photos kept back (their draw needs PyTorch; without it they are left out, which is said); voice orders kept back,
+as recorded and with kitchens and people behind them. With `--understanding`, the folder joint.py works in: questions and orders by
+the voices kept back, answered and written down, words in fonts kept back, ends of turns, and sounds in which nobody speaks.
 """
 
 from __future__ import annotations
@@ -18,14 +20,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from understanding import facts  # noqa: E402
+import numpy as np  # noqa: E402
+
+from understanding import facts, orders, outside  # noqa: E402
 
 HELD_SPEAKER = "yweweler"  # as understanding/sounds.py keeps back
 HELD_PHOTOS = 2000  # as understanding/pictures.py
 
 
 def write(folder: Path, name: str, rule: str, items: list[dict]) -> None:
-    head = {"task": {"name": name, "rule": rule, "max_tokens": 128}}
+    head = {"task": {"name": name, "rule": rule, "max_tokens": 192}}
     lines = [head] + [{"id": str(i), **item} for i, item in enumerate(items)]
     (folder / f"{name}.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     print(f"{name}: {len(items)}")
@@ -84,26 +88,126 @@ def photos(data: Path, out: Path, count: int) -> list[dict]:
     return items
 
 
-def orders(data: Path, out: Path) -> list[dict]:
+def unknown(count: int) -> list[dict]:
+    rng = random.Random(20)
+    return [{"text": outside.question(rng, True), "answer": facts.OUTSIDE} for _ in range(count)]
+
+
+def typed_orders(count: int) -> list[dict]:
+    rng, items = random.Random(21), []
+    for _ in range(count):
+        slots = orders.draw(rng)
+        items.append({"text": f"{orders.wording(slots, rng, True)} {orders.JSON_QUESTION}", "answer": json.loads(orders.as_json(slots))})
+    return items
+
+
+def voice_orders(data: Path, out: Path) -> tuple[list[dict], list[dict]]:
+    """To be answered as JSON, and to be confirmed."""
     labels = data / "voice-orders/labels.json"
     if not labels.exists():
         raise SystemExit(f"{labels} is missing: give the folder with voice-orders/labels.json by --data")
-    shutil.copytree(data / "voice-orders/clips", out / "orders", dirs_exist_ok=True)
-    question = "What is the order? Answer as JSON."
-    return [{"audio": f"orders/{clip}", "text": question, "answer": order} for clip, order in sorted(json.loads(labels.read_text()).items())]
+    held = {clip: order for clip, order in sorted(json.loads(labels.read_text()).items()) if orders.held_clip(clip)}
+    (out / "orders").mkdir(exist_ok=True)
+    for clip in held:
+        shutil.copyfile(data / "voice-orders/clips" / clip, out / "orders" / clip)
+    return ([{"audio": f"orders/{clip}", "text": orders.JSON_QUESTION, "answer": order} for clip, order in held.items()],
+            [{"audio": f"orders/{clip}", "answer": orders.confirmation(order["slots"])} for clip, order in held.items()])
+
+
+def write_wav(path: Path, samples: np.ndarray) -> None:
+    from scipy.io import wavfile
+
+    path.parent.mkdir(exist_ok=True)
+    wavfile.write(path, 16000, samples.astype(np.int16))
+
+
+def noisy_orders(data: Path, out: Path, understanding: Path) -> list[dict]:
+    """The orders kept back with kitchens and people behind them at 24 to 6 dB."""
+    from understanding import noises, sounds
+
+    rng, items = random.Random(22), []
+    np.random.seed(22)
+    phrases = [x for x, *_ in sounds.Sounds.load_phrases(understanding / "phrases.pt")][1500:]
+    _, held = orders.load_real(data, understanding / "orders-real.pt")
+    for number, (x, slots, *_) in enumerate(held):
+        clean = x.astype(np.float32) / 32768
+        said = orders.trimmed(x, 0).astype(np.float32) / 32768
+        for kind in ("kitchen", "people"):
+            for decibels in (24, 18, 12, 6):
+                back = (noises.kitchen(len(x), rng) if kind == "kitchen" else noises.people(len(x), phrases, rng)).astype(np.float32)
+                back *= float((said**2).mean() / max(1e-9, (back**2).mean())) ** 0.5 * 10 ** (-decibels / 20)
+                name = f"orders-noisy/{number}-{kind}-{decibels}.wav"
+                write_wav(out / name, ((clean + back) * 0.6).clip(-1, 1) * 32767)
+                items.append({"audio": name, "text": orders.JSON_QUESTION, "answer": {"intent": "orderDrink", "slots": slots}})
+    return items
+
+
+def heard(data: Path, out: Path, understanding: Path) -> dict[str, list[dict]]:
+    """Questions and orders by the voices kept back, and ends of turns."""
+    from understanding import sounds
+
+    tasks: dict[str, list[dict]] = {"spoken": [], "transcripts": [], "turns": [], "nobody": []}
+    rng = random.Random(23)
+    np.random.seed(23)
+    questions = [q for q in sounds.Sounds.load_questions(understanding / "questions.pt") if q[2] in sounds.HELD_VOICES]
+    for i, (x, (text, answer), _) in enumerate(questions):
+        write_wav(out / f"spoken/{i}.wav", x)
+        tasks["spoken"].append({"audio": f"spoken/{i}.wav", "answer": answer})
+        tasks["transcripts"].append({"audio": f"spoken/{i}.wav", "text": orders.TRANSCRIBE, "answer": text[0].upper() + text[1:]})
+    made = [x for x in orders.load_made(understanding / "orders-made.pt") if x[3] in sounds.HELD_VOICES]
+    for i, (x, _, text, _) in enumerate(made[:150]):
+        write_wav(out / f"orders-made/{i}.wav", x)
+        tasks["transcripts"].append({"audio": f"orders-made/{i}.wav", "text": orders.TRANSCRIBE, "answer": text})
+    _, held = orders.load_real(data, understanding / "orders-real.pt")
+    clips = [(x, 0.5) for x, *_ in held] + [(x, 0.75) for x, (text, _), _ in questions if len(text.split()) >= 4][:100]
+    for i, (x, last) in enumerate(clips):
+        whole = np.concatenate([orders.trimmed(x, 1600), np.zeros(rng.randint(1600, 12000), np.int16)])
+        for answer, y in (("yes", whole), ("no", orders.interrupted(x, rng, last))):
+            write_wav(out / f"turns/{i}-{answer}.wav", y)
+            tasks["turns"].append({"audio": f"turns/{i}-{answer}.wav", "text": orders.FINISHED, "choices": ["yes", "no"], "answer": answer})
+    for i in range(100):
+        size = rng.randint(8000, 64000)
+        hiss = np.convolve(np.random.randn(size), np.ones(rng.choice([1, 3, 9, 27])), "same")
+        write_wav(out / f"nobody/{i}.wav", hiss / np.abs(hiss).max() * 32767 * 10 ** -rng.uniform(0.5, 4))
+        tasks["nobody"].append({"audio": f"nobody/{i}.wav", "answer": facts.UNHEARD})
+    return tasks
+
+
+def words(out: Path, count: int) -> list[dict]:
+    from understanding import pictures
+
+    (out / "words").mkdir(exist_ok=True)
+    rng, items, fonts = random.Random(24), [], pictures.fonts(held_out=True)
+    for i in range(count):
+        width, height = rng.choice(list(pictures.SHAPES))
+        word = rng.choice([w for w in facts.WORDS if len(w) <= width // 11])
+        image, _ = pictures.draw_word(rng.choice([word, word.upper(), word.capitalize()]), rng.choice(fonts), rng, width, height)
+        image.save(out / f"words/{i}.png")
+        items.append({"image": f"words/{i}.png", "text": "Read the text.", "answer": facts.read_answer(word)})
+    return items
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--understanding", type=Path, help="the folder joint.py works in")
     parser.add_argument("--count", type=int, default=500)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     write(args.out, "typed", "exact", typed(args.count))
     write(args.out, "follow_up", "exact", follow_up(args.count // 2))
     write(args.out, "digits", "exact", digits(args.data, args.out, args.count))
-    write(args.out, "orders", "json", orders(args.data, args.out))
+    write(args.out, "outside", "exact", unknown(args.count))
+    write(args.out, "typed_orders", "json", typed_orders(args.count // 2))
+    as_json, confirmed = voice_orders(args.data, args.out)
+    write(args.out, "orders", "json", as_json)
+    write(args.out, "orders_confirmed", "exact", confirmed)
+    if args.understanding:
+        write(args.out, "orders_noisy", "json", noisy_orders(args.data, args.out, args.understanding))
+        for name, items in heard(args.data, args.out, args.understanding).items():
+            write(args.out, name, "exact", items)
+        write(args.out, "words", "exact", words(args.out, args.count))
     try:
         write(args.out, "photos", "exact", photos(args.data, args.out, 2 * args.count))
     except ImportError:

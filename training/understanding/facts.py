@@ -54,6 +54,7 @@ THANKS = "You are welcome."
 BYE = "Goodbye! See you soon."
 HOW = "I am fine, thank you."
 OUTSIDE = "I am sorry, I do not know that."
+UNHEARD = "I am sorry, I did not hear that."  # when nobody speaks
 
 
 def families() -> list[tuple[str, list[str], list[str], list[dict[str, str]]]]:

@@ -6,199 +6,118 @@ usage: python -m understanding.joint --data DIR --out DIR --minutes N [--tasks t
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import math
 import random
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer
+from torch import nn
 
 from optimizer import Average, Optimizer
-from understanding import facts, orders, pictures, sounds, talk
+from understanding import facts, features, orders, outside, pictures, talk
+from understanding.audio_pretrain import PHONES, STEPS, ctc
+from understanding.config import AUDIO
 from understanding.model import Thinker, audio_tokens, patchify
+from understanding.prompts import Batch, Prompts, Row, Turn
 
-TALK = {"order", "transcript", "turn"}
-SHARES = {"text": 1.6, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0, "typed_order": 0.5}
-HEARD = {"digit", "spoken"} | TALK
-
-
-@dataclass
-class Turn:
-    question: str
-    answer: str
-    image: tuple[int, int] | None = None  # merged rows and columns
-    audio: int = 0  # tokens
-    media_first: bool = True
-
-
-class Prompts:
-    """Token ids of the chat template."""
-
-    def __init__(self, folder: Path):
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.id = {t: self.tokenizer.token_to_id(t) for t in (
-            "<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|audio_pad|>", "<|vision_start|>", "<|vision_end|>",
-            "<|audio_start|>", "<|audio_end|>", "<|endoftext|>")}
-
-    @functools.lru_cache(maxsize=20000)
-    def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
-
-    def conversation(self, turns: list[Turn], system: str = "") -> tuple[list[int], list, list[int]]:
-        """Ids, positions on three axes and labels of a conversation; only answers are learnt."""
-        ids: list[int] = []
-        positions: list[tuple[int, int, int]] = []
-        labels: list[int] = []
-
-        def add(tokens: list[int], learn: bool = False) -> None:
-            start = max(positions[-1]) + 1 if positions else 0
-            ids.extend(tokens)
-            labels.extend(tokens if learn else [-100] * len(tokens))
-            positions.extend((start + i,) * 3 for i in range(len(tokens)))
-
-        def add_media(turn: Turn) -> None:
-            if turn.image:
-                h, w = turn.image
-                add([self.id["<|vision_start|>"]])
-                start = positions[-1][0] + 1
-                ids.extend([self.id["<|image_pad|>"]] * (h * w))
-                labels.extend([-100] * (h * w))
-                positions.extend((start, start + y, start + x) for y in range(h) for x in range(w))
-                add([self.id["<|vision_end|>"]])
-            if turn.audio:
-                add([self.id["<|audio_start|>"]] + [self.id["<|audio_pad|>"]] * turn.audio + [self.id["<|audio_end|>"]])
-
-        if system:
-            add(self.encode(f"<|im_start|>system\n{system}<|im_end|>\n"))
-        for turn in turns:
-            add(self.encode("<|im_start|>user\n"))
-            if turn.media_first:
-                add_media(turn)
-            add(self.encode(turn.question))
-            if not turn.media_first:
-                add_media(turn)
-            add(self.encode("<|im_end|>\n<|im_start|>assistant\n"))
-            add(self.encode(turn.answer) + [self.id["<|im_end|>"]], True)
-            add(self.encode("\n"))
-        return ids, positions, labels
+SHARES = {"text": 1.6, "outside": 0.5, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0,
+          "noise": 0.4, "typed_order": 0.5, "phones": 1.0}
+SIZES = {"text": 64, "outside": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
+         "noise": 10, "typed_order": 24, "phones": 24}
+HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones"}
 
 
 class Tasks:
-    """Draws batches: (ids [B, T], positions [3, B, T], labels [B, T], media)."""
+    """Draws batches: rows of conversations, and (kind, what the encoder takes, phones where they are known)."""
 
     def __init__(self, args, prompts: Prompts):
         self.rng = random.Random(args.seed)
-        self.prompts, self.mel = prompts, sounds.Mel()
-        self.masks = args.masks
+        self.prompts, self.masks = prompts, args.masks
         self.neighbours = (0, 0)  # typed turns before and after each
         wanted = set(args.tasks.split(","))
-        self.sounds = sounds.Sounds(args.data, args.out) if wanted & HEARD else None
-        self.talk = talk.Talk(args.data, args.out, self.sounds) if wanted & TALK else None
+        self.store = features.Store(args.data, args.out) if wanted & HEARD else None
+        self.talk = talk.Talk(self.store) if self.store else None
+        self.changer = features.Changer(self.store, self.rng) if self.store else None
         self.photos = pictures.Photos(args.data, args.out) if "photo" in wanted else None
         self.words = pictures.Words(args.out, held_out=False) if "word" in wanted else None
-
-    def rows(self, conversations: list[tuple]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Pads what Prompts.conversation gave."""
-        pad = self.prompts.id["<|endoftext|>"]
-        longest = max(len(c[0]) for c in conversations)
-        ids = torch.tensor([c[0] + [pad] * (longest - len(c[0])) for c in conversations])
-        positions = torch.tensor([c[1] + [c[1][-1]] * (longest - len(c[1])) for c in conversations]).permute(2, 0, 1)
-        labels = torch.tensor([c[2] + [-100] * (longest - len(c[2])) for c in conversations])
-        return ids, positions, labels
 
     def fact(self, held: bool = False) -> Turn:
         _, asked, answer = facts.question(self.rng, held)
         return Turn(asked, answer)
 
-    def around(self, turn: Turn, alone: bool) -> tuple:
-        """The turn in a conversation: sometimes with a system prompt, and typed turns before and after."""
-        if alone:
-            return self.prompts.conversation([turn])
+    def around(self, asked: list[Turn], held: bool, **media) -> Row:
+        """Conversations that begin alike: sometimes with a system prompt, typed turns before and after, or one asked after the other."""
+        if held:
+            return self.prompts.row([[turn] for turn in asked], **media)
         before, after = self.neighbours
         system = self.rng.choice(facts.SYSTEM_PROMPTS) if self.rng.random() < 0.1 else ""
-        turns = [*(self.fact() for _ in range(before)), turn, *(self.fact() for _ in range(after))]
-        return self.prompts.conversation(turns, system)
+        branches = [[turn] for turn in asked]
+        if len(branches) > 1 and self.rng.random() < 0.15:
+            branches[:2] = [branches[0] + branches[1]]
+        branches[0] += [self.fact() for _ in range(after)]
+        return self.prompts.row(branches, before=tuple(self.fact() for _ in range(before)), system=system, **media)
 
     def draw(self, task: str, count: int):
         """A training batch; all its conversations have as many turns, so that little is padding."""
         self.neighbours = (self.rng.choices([0, 1, 2], [0.75, 0.2, 0.05])[0], self.rng.choices([0, 1], [0.8, 0.2])[0])
-        if task in TALK | {"typed_order"} and self.rng.random() < 0.8:
+        if task not in ("text", "photo", "word", "outside") and self.rng.random() < 0.6:
             self.neighbours = (0, 0)
-        return getattr(self, task)(max(8, round(count / (1 + 0.5 * sum(self.neighbours)))))
+        count = max(8, round(count / (1 + 0.5 * sum(self.neighbours))))
+        if task in HEARD - {"phones"}:
+            return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)))
+        return getattr(self, task)(count)
 
     def text(self, count: int, held: bool = False):
-        return [self.around(self.fact(held), held) for _ in range(count)], None
+        return [self.around([self.fact(held)], held) for _ in range(count)], None
 
-    def sound(self, clips: list[tuple], asked: bool, held: bool = False):
-        audio = [c[0].astype("float32") / 32768 if held else sounds.augment(c[0], self.rng) for c in clips]
-        mel, frames = self.mel.batch(audio, None if held else self.rng, self.masks)
-        turns = []
-        for clip, tokens in zip(clips, audio_tokens(frames).tolist()):
-            if asked:
-                question = self.rng.choice(facts.DIGIT_QUESTIONS) if held or self.rng.random() < 0.7 else ""
-                answer = facts.digit_answer(clip[1])
-            else:
-                question, answer = "", clip[1][1]
-            turns.append(self.around(Turn(question, answer, audio=tokens, media_first=self.rng.random() < 0.7), held))
-        return turns, ("audio", mel, frames)
+    def outside(self, count: int, held: bool = False):
+        """What it does not know, beside some of what it does."""
+        known = 0 if held else count // 4
+        turns = [self.fact() for _ in range(known)] + [Turn(outside.question(self.rng, held), facts.OUTSIDE) for _ in range(count - known)]
+        return [self.around([turn], held) for turn in turns], None
 
-    def digit(self, count: int):
-        return self.sound(self.rng.choices(self.sounds.digits, self.sounds.digit_weights, k=count), True)
-
-    def spoken(self, count: int):
-        return self.sound(self.rng.choices(self.sounds.questions, k=count), False)
-
-    def typed_order(self, count: int):
+    def typed_order(self, count: int, held: bool = False):
         """Orders in writing, confirmed or as JSON."""
-        items = []
+        rows = []
         for _ in range(count):
             slots = orders.draw(self.rng)
-            text = orders.wording(slots, self.rng)
-            if self.rng.random() < orders.TYPED_SHARE:
+            text = orders.wording(slots, self.rng, held)
+            if not held and self.rng.random() < orders.TYPED_SHARE:
                 text = text.lower().rstrip("?.")
             as_json = self.rng.random() < 0.5
-            asked = f"{text} {orders.JSON_QUESTION}" if as_json else text
-            items.append(self.around(Turn(asked, orders.as_json(slots) if as_json else orders.confirmation(slots)), False))
-        return items, None
+            turn = Turn(f"{text} {orders.JSON_QUESTION}", orders.as_json(slots)) if as_json else Turn(text, orders.confirmation(slots))
+            rows.append(self.around([turn], held))
+        return rows, None
 
-    def talked(self, clips: list, asked: list[talk.Asked], held: bool = False):
+    def heard(self, clips: list[torch.Tensor], asked: list[talk.Asked], phones: list | None = None, held: bool = False):
         """Conversations about clips, several about one."""
-        def heard(x):
-            y = sounds.augment(x, self.rng)
-            return talk.noisy(y, self.talk.babble, self.rng) if self.rng.random() < 0.4 else y
-
-        audio = [c.astype("float32") / 32768 if held else heard(c) for c in clips]
-        mel, frames = self.mel.batch(audio, None if held else self.rng, 0 if held else self.masks / 2)
+        mel, frames = features.plain(clips) if held else self.changer(clips, self.masks)
         tokens = audio_tokens(frames).tolist()
-        turns = [self.around(Turn(a.question, a.answer, audio=tokens[a.clip], media_first=held or self.rng.random() < 0.8), held) for a in asked]
-        return turns, ("audio", mel, frames, torch.tensor([a.clip for a in asked]))
-
-    def order(self, count: int):
-        return self.talked(*self.talk.order(self.rng, count))
-
-    def transcript(self, count: int):
-        return self.talked(*self.talk.transcript(self.rng, count))
-
-    def turn(self, count: int):
-        return self.talked(*self.talk.turn(self.rng, count))
+        turns = [[Turn(a.question, a.answer) for a in asked if a.clip == i] for i in range(len(clips))]
+        if not held:
+            for of in turns:
+                self.rng.shuffle(of)
+        rows = [self.around(of, held, audio=n, media_first=held or self.rng.random() < 0.8) for of, n in zip(turns, tokens)]
+        return rows, ("audio", mel, frames, phones)
 
     def picture(self, x: torch.Tensor, questions: list[str], answers: list[str], held: bool = False):
         h, w = x.shape[2] // 8, x.shape[3] // 8
-        turns = []
-        for answer in answers:
-            question = self.rng.choice(questions)
-            turns.append(self.around(Turn(question, answer, image=(h // 2, w // 2), media_first=self.rng.random() < 0.7), held))
-        return turns, ("image", patchify(x), h, w)
+        rows = [self.around([Turn(self.rng.choice(questions), answer)], held, image=(h // 2, w // 2), media_first=self.rng.random() < 0.7)
+                for answer in answers]
+        return rows, ("image", patchify(x), h, w)
+
+    def phones(self, count: int):
+        """Speech whose phones only are told: the audio encoder alone, which takes a third of the time."""
+        clips, said = self.talk.phones(self.rng, count)
+        mel, frames = self.changer(clips, self.masks)
+        return None, ("audio", mel, frames, said)
 
     def photo(self, count: int):
         x, y = self.photos.batch(count)
-        questions = facts.PHOTO_QUESTIONS + [""]
-        return self.picture(x, questions, [facts.photo_answer(facts.PHOTO_CLASSES[i]) for i in y])
+        return self.picture(x, facts.PHOTO_QUESTIONS + [""], [facts.photo_answer(facts.PHOTO_CLASSES[i]) for i in y])
 
     def word(self, count: int):
         x, _, texts = self.words.batch(count)
@@ -206,51 +125,72 @@ class Tasks:
 
 
 def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media):
-    """Token embeddings with the media rows in place, the visual mask and the DeepStack rows."""
+    """Token embeddings with the media rows in place, the visual mask and the DeepStack rows; for sounds also the features
+    and how many of each clip are valid."""
     x = model.model.embed_tokens(ids)
+    if torch.is_autocast_enabled(x.device.type):
+        x = x.bfloat16()
     if media is None:
-        return x, None, ()
+        return x, None, (), None
     x = x.clone()
     if media[0] == "audio":
-        features, valid = model.audio_tower(media[1].to(ids.device), media[2].to(ids.device))
-        if len(media) > 3:  # several conversations about one clip
-            features, valid = features[media[3]], valid[media[3]]
-        x[ids == prompts.id["<|audio_pad|>"]] = features[valid]
-        return x, None, ()
-    features, deepstack = model.visual(media[1].to(ids.device), media[2], media[3])
+        hidden, valid = model.audio_tower(media[1].to(ids.device), media[2].to(ids.device))
+        x[ids == prompts.id["<|audio_pad|>"]] = hidden[valid].to(x.dtype)
+        return x, None, (), (hidden, valid.sum(1))
+    hidden, deepstack = model.visual(media[1].to(ids.device), media[2], media[3])
     visual = ids == prompts.id["<|image_pad|>"]
-    x[visual] = features.flatten(0, 1)
-    return x, visual, [d.flatten(0, 1) for d in deepstack]
+    x[visual] = hidden.flatten(0, 1).to(x.dtype)
+    return x, visual, [d.flatten(0, 1).to(x.dtype) for d in deepstack], None
 
 
-def logits_of(model: Thinker, prompts: Prompts, rows, media, bf16: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """At the N places where an answer is wanted: logits [N, V], the right tokens [N], which conversation [N]."""
-    ids, positions, labels = (t.to(model.lm_head.weight.device) for t in rows)
-    x, visual, deepstack = embed(model, prompts, ids, media)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-        hidden = model.model(x, positions, visual, deepstack)
-        wanted = labels[:, 1:] != -100
-        logits = model.lm_head(hidden[:, :-1][wanted])
-    return logits.float(), labels[:, 1:][wanted], wanted.nonzero()[:, 0]
+def logits_of(model: Thinker, prompts: Prompts, batch: Batch, media):
+    """At the N places where an answer is wanted: logits [N, V], the right tokens [N], their weights [N], which row [N]; and the
+    features of sounds."""
+    device = model.lm_head.weight.device
+    ids, positions, labels = batch.ids.to(device), batch.positions.to(device), batch.labels.to(device)
+    x, visual, deepstack, hidden = embed(model, prompts, ids, media)
+    x = model.model(x, positions, visual, deepstack, mask=batch.mask().to(device))
+    wanted = labels[:, 1:] != -100
+    logits = model.lm_head(x[:, :-1][wanted])
+    return logits.float(), labels[:, 1:][wanted], batch.weights.to(device)[:, 1:][wanted], wanted.nonzero()[:, 0], hidden
+
+
+def phones_loss(head: nn.Linear, hidden: tuple, phones: list, alone: bool = False) -> torch.Tensor | None:
+    """CTC of the clips whose phones are known; `alone` the head learns, and not the encoder."""
+    known = [i for i, said in enumerate(phones) if said]
+    if not known:
+        return None
+    features, lengths = hidden[0][known], hidden[1][known] * STEPS
+    logits = head(features.detach() if alone else features).float().view(len(known), features.shape[1] * STEPS, -1).log_softmax(-1).transpose(0, 1)
+    return ctc(logits, lengths, [phones[i] for i in known])
 
 
 @torch.no_grad()
-def accuracy(model: Thinker, tasks: Tasks, conversations: list, media) -> float:
+def accuracy(model: Thinker, tasks: Tasks, rows: list[Row], media) -> float:
     """Share of answers that are right to the letter, teacher-forced on themselves (the same as greedy decoding)."""
-    logits, labels, of = logits_of(model, tasks.prompts, tasks.rows(conversations), media)
+    with torch.autocast(model.lm_head.weight.device.type, torch.bfloat16):
+        logits, labels, _, of, _ = logits_of(model, tasks.prompts, tasks.prompts.batch(rows), media)
     wrong = of[logits.argmax(-1) != labels].unique()
-    return 1 - len(wrong) / len(conversations)
+    return 1 - len(wrong) / len(rows)
 
 
-def held_talk(tasks: Tasks, rng: random.Random, count: int, wanted: list[str]):
+def held_sounds(tasks: Tasks, rng: random.Random, count: int, wanted: set[str]):
     """(name, clips, what is asked about them), one question a clip."""
+    store, of = tasks.store, tasks.talk
+    if "digit" in wanted:
+        clips = rng.sample(store.held_digits, min(count, len(store.held_digits)))
+        yield "digit", [c.whole() for c in clips], [talk.Asked(i, rng.choice(facts.DIGIT_QUESTIONS), facts.digit_answer(c.label)) for i, c in enumerate(clips)]
+    if "spoken" in wanted:
+        clips = rng.sample(store.held_questions, min(count, len(store.held_questions)))
+        yield "spoken", [c.whole() for c in clips], [talk.Asked(i, "", c.label) for i, c in enumerate(clips)]
     if "order" in wanted:
-        yield "order", *tasks.talk.held_order(made=False)
-        yield "order_made", *(part[: count // 2] for part in tasks.talk.held_order(made=True))
+        yield "order", *of.held_order(made=False)
+        yield "confirmed", *of.held_confirmed()
+        yield "order_made", *(part[: count // 2] for part in of.held_order(made=True))
     if "transcript" in wanted:
-        yield "transcript", *tasks.talk.held_transcript(count // 4)
+        yield "transcript", *of.held_transcript(count // 2)
     if "turn" in wanted:
-        yield "turn", *tasks.talk.held_turn(rng, count // 4)
+        yield "turn", *of.held_turn(rng, count // 3)
 
 
 @torch.no_grad()
@@ -259,15 +199,10 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
     rng, out = random.Random(11), {}
     mean = lambda values: sum(values) / max(1, len(values))  # noqa: E731
     state, tasks.rng = tasks.rng, rng
-    wanted = args.tasks.split(",")
-    if "text" in wanted:
-        out["text"] = mean([accuracy(model, tasks, *tasks.text(100, True)) for _ in range(count // 100)])
-    if "digit" in wanted:
-        clips = rng.sample(tasks.sounds.held_digits, min(count, len(tasks.sounds.held_digits)))
-        out["digit"] = mean([accuracy(model, tasks, *tasks.sound(clips[i : i + 50], True, True)) for i in range(0, len(clips), 50)])
-    if "spoken" in wanted:
-        clips = rng.sample(tasks.sounds.held_questions, min(count // 2, len(tasks.sounds.held_questions)))
-        out["spoken"] = mean([accuracy(model, tasks, *tasks.sound(clips[i : i + 25], False, True)) for i in range(0, len(clips), 25)])
+    wanted = set(args.tasks.split(","))
+    for name in ("text", "outside", "typed_order"):
+        if name in wanted:
+            out[name] = mean([accuracy(model, tasks, *getattr(tasks, name)(50, True)) for _ in range(count // 50)])
     if "photo" in wanted:
         scores = []
         for x, y in tasks.photos.validation(100):
@@ -283,12 +218,13 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
             x, _, texts = held.batch(50)
             scores.append(accuracy(model, tasks, *tasks.picture(x, facts.READ_QUESTIONS, [facts.read_answer(t) for t in texts], True)))
         out["word"] = mean(scores)
-    for name, clips, asked in held_talk(tasks, rng, count, wanted):
-        scores = []
+    for name, clips, asked in held_sounds(tasks, rng, count, wanted):
+        order, right = sorted(range(len(asked)), key=lambda i: len(clips[asked[i].clip])), 0.0
         for i in range(0, len(asked), 20):
-            part = [talk.Asked(k, a.question, a.answer) for k, a in enumerate(asked[i : i + 20])]
-            scores += [accuracy(model, tasks, *tasks.talked([clips[a.clip] for a in asked[i : i + 20]], part, True))] * len(part)
-        out[name] = mean(scores)
+            part = [asked[k] for k in order[i : i + 20]]
+            put = [talk.Asked(k, a.question, a.answer) for k, a in enumerate(part)]
+            right += accuracy(model, tasks, *tasks.heard([clips[a.clip] for a in part], put, held=True)) * len(part)
+        out[name] = right / max(1, len(asked))
     tasks.rng = state
     return {k: round(v, 3) for k, v in out.items()}
 
@@ -298,21 +234,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path)
-    parser.add_argument("--minutes", type=float, default=90, help="length of the learning-rate schedule, earlier runs included")
+    parser.add_argument("--minutes", type=float, default=90, help="length of the learning-rate schedule, earlier runs included, in minutes of one core")
     parser.add_argument("--until", type=float, help="stop after so many minutes of it")
-    parser.add_argument("--tasks", default="text,digit,spoken,photo,word")
+    parser.add_argument("--tasks", default=",".join(SHARES))
     parser.add_argument("--shares", default="", help="how often each task is drawn, where it is not as usual: text=1.6,digit=1.5")
     parser.add_argument("--masks", type=float, default=0.5, help="share of the batches of sounds with parts of the spectrum left out")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
-    parser.add_argument("--draws", type=int, default=3, help="batches, each of one task, that a step is made of")
+    parser.add_argument("--draws", type=int, default=4, help="batches, each of one task, that a step is made of")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision", type=Path, help="pretrained vision encoder, taken when pictures join in")
     parser.add_argument("--audio", type=Path, help="pretrained audio encoder, taken when sounds join in")
     parser.add_argument("--beside", type=Path, help="the --out of a training that runs at the same time: both take the mean of their weights")
     parser.add_argument("--check", type=float, default=4, help="minutes between validations")
-    parser.add_argument("--bf16", action="store_true", help="compute in bfloat16, weights stay f32")
+    parser.add_argument("--phones", type=float, default=0.3, help="weight of the loss of a head that tells the phones (CTC)")
+    parser.add_argument("--anew", action="store_true", help="begin the schedule with the weights that are there")
     parser.add_argument("--freeze", default="", help="parts whose weights stay: visual, audio_tower")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -321,13 +258,17 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     prompts = Prompts(args.tokenizer or args.out / "tokenizer")
     tasks, model = Tasks(args, prompts), Thinker()
-    model.to(args.device)
+    phones = nn.Linear(AUDIO["output_dim"], STEPS * (len(PHONES) + 1))
+    model.to(args.device), phones.to(args.device)
     file = args.out / "thinker.pt"
     step, before = 0, 0.0
     state = torch.load(file, map_location=args.device, weights_only=False) if file.exists() else None
     if state:
         model.load_state_dict(state["model"])
-        step, before = state["step"], state["spent"]
+        if "phones" in state:
+            phones.load_state_dict(state["phones"])
+        if not args.anew:
+            step, before = state["step"], state["spent"]
         tasks.rng.seed(args.seed + step)
         torch.manual_seed(args.seed + step)
     taken = list(state.get("taken", [])) if state else []
@@ -341,23 +282,25 @@ def main() -> None:
     # What was pretrained moves less.
     pretrained = tuple({"vision": "visual.", "audio": "audio_tower."}[name] for name in taken)
     slow = {n for n, _ in model.named_parameters() if n.startswith(pretrained) and "merger" not in n and ".proj" not in n}
-    optimizer = Optimizer([(n, p, 0.4 if n in slow else 1.0) for n, p in model.named_parameters()])
-    if state and "optimizer" in state and state.get("taken") == taken:
+    learnt = [(n, p, 0.4 if n in slow else 1.0) for n, p in model.named_parameters()] + [(f"phones.head.{n}", p, 1.0) for n, p in phones.named_parameters()]
+    optimizer, names = Optimizer(learnt), [n for n, p, _ in learnt if p.requires_grad]
+    if state and state.get("names") == names:
         optimizer.load_state_dict(state["optimizer"])
-    average = Average(model)
-    if state and "ema" in state and state.get("taken") == taken:
+    average = Average(model, 0.995)
+    if state and not args.anew and state.get("taken") == taken:
         average.model.load_state_dict(state["ema"])
         average.steps = step
-    sizes = {"text": 64, "digit": 40, "spoken": 24, "photo": 40, "word": 40, "order": 12, "transcript": 20, "turn": 16, "typed_order": 20}
     shares = SHARES | {name: float(value) for name, value in (part.split("=") for part in args.shares.split(",") if part)}
     wanted = args.tasks.split(",")
     weights = [shares[t] for t in wanted]
-    begun = saved = checked = time.time()
+    clock = time.time if args.device == "cuda" else time.process_time  # minutes of one core, where it may have to share it
+    begun, started = clock(), time.time()
+    saved = checked = begun
     running: dict[str, float] = {}
 
     def save() -> None:
-        made = {"model": model.state_dict(), "ema": average.model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": before + time.time() - begun,
-                "taken": taken}
+        made = {"model": model.state_dict(), "ema": average.model.state_dict(), "phones": phones.state_dict(), "optimizer": optimizer.state_dict(), "names": names, "step": step,
+                "spent": before + clock() - begun, "taken": taken}
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
 
@@ -366,20 +309,28 @@ def main() -> None:
         torch.save(model.state_dict(), args.out / "weights.new")
         (args.out / "weights.new").replace(args.out / "weights.pt")
         theirs = args.beside / "weights.pt"
-        if theirs.exists() and theirs.stat().st_mtime > begun:
+        if theirs.exists() and theirs.stat().st_mtime > started:
             with torch.no_grad():
                 for mine, other in zip(model.state_dict().values(), torch.load(theirs, weights_only=True).values(), strict=True):
                     mine.lerp_(other, 0.5)
         return time.time()
 
-    met = begun
-    while (spent := before + time.time() - begun) < min(args.minutes, args.until or args.minutes) * 60:
+    met = started
+    while (spent := before + clock() - begun) < min(args.minutes, args.until or args.minutes) * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
+        alone = step < 30 and "phones" not in (state or {})  # a head that knows nothing yet has nothing to teach
         for task in tasks.rng.choices(wanted, weights, k=args.draws):
-            items, media = tasks.draw(task, sizes[task])
-            logits, labels, _ = logits_of(model, prompts, tasks.rows(items), media, args.bf16)
-            loss = F.cross_entropy(logits, labels)
-            (loss / args.draws).backward()
+            rows, media = tasks.draw(task, SIZES[task])
+            with torch.autocast(args.device, torch.bfloat16):
+                if rows is None:
+                    hidden, valid = model.audio_tower(media[1].to(args.device), media[2].to(args.device))
+                    loss = phones_loss(phones, (hidden, valid.sum(1)), media[3], alone)
+                else:
+                    logits, labels, weight, _, hidden = logits_of(model, prompts, prompts.batch(rows), media)
+                    loss = (F.cross_entropy(logits, labels, reduction="none") * weight).sum() / weight.sum()
+                    said = phones_loss(phones, hidden, media[3], alone) if hidden and args.phones else None
+                    total = loss if said is None else loss + args.phones * said
+            ((args.phones * loss if rows is None else total) / args.draws).backward()
             running[task] = 0.95 * running.get(task, loss.item()) + 0.05 * loss.item()
         optimizer.step(lr)
         average.update(model)
@@ -388,12 +339,12 @@ def main() -> None:
             met = meet()
         if step % 20 == 0:
             print(f"step {step} {spent:.0f} s", {k: round(v, 3) for k, v in sorted(running.items())}, flush=True)
-        if time.time() - saved > 240:
+        if clock() - saved > 120:
             save()
-            saved = time.time()
-        if time.time() - checked > args.check * 60:
+            saved = clock()
+        if clock() - checked > args.check * 60:
             print(f"step {step} {spent:.0f} s validation", json.dumps(validate(average.model, tasks, args, 100)), flush=True)
-            checked = time.time()
+            checked = clock()
     save()
     print("end", step, "validation", json.dumps(validate(average.model, tasks, args, 600)), flush=True)
 

@@ -213,6 +213,9 @@ class AudioLayer(nn.Module):
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
 
 
+WINDOW = AUDIO["n_window_infer"] // 100 * 13  # tokens that see each other
+
+
 def audio_tokens(frames: Tensor) -> Tensor:
     """Tokens of clips of that many mel frames (_get_feat_extract_output_lengths)."""
     rest = frames % 100
@@ -242,15 +245,32 @@ class AudioEncoder(nn.Module):
         x = F.gelu(self.conv2d1(x))
         x = F.gelu(self.conv2d2(x))
         x = F.gelu(self.conv2d3(x))
-        x = self.conv_out(x.permute(0, 3, 1, 2).flatten(2)) + self.positions
+        x = self.conv_out(x.permute(0, 3, 1, 2).flatten(2))
+        x = x + self.positions.to(x.dtype)
         x = x.view(batch, -1, x.shape[-1])
         valid = torch.arange(x.shape[1], device=x.device) < audio_tokens(frames)[:, None]
+        tokens, window = x.shape[1], WINDOW if x.shape[1] > WINDOW else x.shape[1]
+        x = F.pad(x, (0, 0, 0, -tokens % window)).view(-1, window, x.shape[-1])
+        seen = F.pad(valid, (0, -tokens % window)).view(-1, window)
+        seen = seen | ~seen.any(1, keepdim=True)  # nobody looks at the rows of a block where nothing is valid
         for layer in self.layers:
-            x = layer(x, valid)
+            x = layer(x, seen)
+        x = x.view(batch, -1, x.shape[-1])[:, :tokens]
         return self.proj2(F.gelu(self.proj1(self.ln_post(x)))), valid
 
 
 # ---------------------------------------------------------------- thinker
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Of short rows, whose gradient takes a fused kernel several times as long on a CPU; heads of q [B, H, T, D] share k and v."""
+    batch, heads, time, dim = q.shape
+    groups = heads // k.shape[1]
+    q = q.reshape(batch, heads // groups, groups * time, dim)
+    scores = (q * dim**-0.5) @ k.transpose(2, 3)
+    scores = scores.view(batch, heads // groups, groups, time, -1).masked_fill(~mask[:, :, None], -1e4)
+    y = scores.softmax(-1).to(v.dtype).view(batch, heads // groups, groups * time, -1) @ v
+    return y.view(batch, heads, time, dim)
 
 
 class Attention(nn.Module):
@@ -263,20 +283,23 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(TEXT["num_attention_heads"] * dim, size, bias=False)
         self.q_norm, self.k_norm = RMSNorm(dim), RMSNorm(dim)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: list | None) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: list | None, mask: Tensor | None = None) -> Tensor:
         batch, time, _ = x.shape
         dim = TEXT["head_dim"]
         q = self.q_norm(self.q_proj(x).view(batch, time, -1, dim)).transpose(1, 2)
         k = self.k_norm(self.k_proj(x).view(batch, time, -1, dim)).transpose(1, 2)
         v = self.v_proj(x).view(batch, time, -1, dim).transpose(1, 2)
         q, k = q * cos + rotate_half(q) * sin, k * cos + rotate_half(k) * sin
-        causal = True
+        causal = mask is None
         if cache is not None:
             if cache:
                 k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
                 causal = False
             cache[:] = [k, v]
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True)
+        if self.training and mask is not None and x.device.type == "cpu":
+            y = attention(q, k, v, mask)
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=True)
         return self.o_proj(y.transpose(1, 2).reshape(batch, time, -1))
 
 
@@ -297,8 +320,8 @@ class Layer(nn.Module):
         self.self_attn, self.mlp = Attention(), MLP()
         self.input_layernorm, self.post_attention_layernorm = RMSNorm(TEXT["hidden_size"]), RMSNorm(TEXT["hidden_size"])
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: list | None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, cache)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: list | None, mask: Tensor | None = None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, cache, mask)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -321,10 +344,10 @@ class TextModel(nn.Module):
         merged = torch.cat([merged, merged], -1)[:, None]
         return merged.cos(), merged.sin()
 
-    def forward(self, x: Tensor, positions: Tensor, visual: Tensor | None = None, deepstack=(), caches=None) -> Tensor:
-        cos, sin = self.rope(positions)
+    def forward(self, x: Tensor, positions: Tensor, visual: Tensor | None = None, deepstack=(), caches=None, mask: Tensor | None = None) -> Tensor:
+        cos, sin = (t.to(x.dtype) for t in self.rope(positions))
         for i, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, caches[i] if caches is not None else None)
+            x = layer(x, cos, sin, caches[i] if caches is not None else None, mask)
             if visual is not None and i < len(deepstack):
                 x = x.clone()
                 x[visual] = x[visual] + deepstack[i]

@@ -49,8 +49,25 @@ TYPED_SHARE = 0.3  # of the orders that are typed, those in lower case and witho
 
 JSON_QUESTION = "What is the order? Answer as JSON."
 TRANSCRIBE = "Transcribe the speech."
-TRANSCRIBE_WORDINGS = [TRANSCRIBE, TRANSCRIBE, TRANSCRIBE, "Transcribe.", "What did I say?", "Write down what you hear.", "Write what was said."]
+TRANSCRIBE_WORDINGS = [TRANSCRIBE, TRANSCRIBE, TRANSCRIBE, "Transcribe.", "What did I say?", "Write down what you hear.", "Write what was said.",
+                       "Transcribe the audio into text.", "Transcribe the audio into text."]
 FINISHED = "Has the person finished speaking? Answer yes or no."
+FINISHED_WORDINGS = [(FINISHED, "yes", "no"), ("Has the speaker finished speaking, so that it is time to answer? Answer Yes or No.", "Yes", "No")]
+
+
+FILLERS = ["um", "uh", "erm", "hmm", "umm", "uhm"]
+HANGING = set("""a an the with and of some lots lot bit little one can could i get have may me make please hi hello want like
+would need let i'd i'll dark light medium small large eight twelve sixteen twenty ounce single double triple shot roast iced
+almond soy whole skim brown drip house""".split())  # words an order does not end on
+
+
+def unfinished(text: str, rng: random.Random) -> str:
+    """The beginning of an order or a question, left hanging; empty when there is none."""
+    words = text.rstrip("?.!").split()
+    ends = [i for i in range(2, len(words)) if words[i - 1].lower().strip(",") in HANGING]
+    if not ends:
+        ends = list(range(2, len(words) - 1))
+    return " ".join(words[: rng.choice(ends)]).rstrip(",") if ends else ""
 
 
 def held_clip(name: str) -> bool:
@@ -106,52 +123,67 @@ def confirmation(slots: dict[str, str]) -> str:
     return f"Okay, {' '.join(words)}{' with ' + ' and '.join(extras) if extras else ''}."
 
 
-class Orders:
-    """Clips (int16 samples, slots, text or None, voice): .real and .held are people, .made and .made_held synthetic voices."""
+def load_real(data: Path, file: Path) -> tuple[list, list]:
+    """Recorded orders to train on and those kept back: (int16 samples, slots, None, "person")."""
+    if not file.exists():
+        import soundfile
 
-    def __init__(self, data: Path, cache: Path, count: int = 4000):
-        self.real, self.held = self.load_real(data, cache / "orders-real.pt")
-        made = self.load_made(cache / "orders-made.pt", count)
-        self.made = [clip for clip in made if clip[3] not in sounds.HELD_VOICES]
-        self.made_held = [clip for clip in made if clip[3] in sounds.HELD_VOICES]
+        folder = data / "voice-orders"
+        if not (folder / "labels.json").exists():
+            raise SystemExit(f"{folder}/labels.json is missing: give the folder with voice-orders by --data")
+        clips = ([], [])
+        for name, label in sorted(json.loads((folder / "labels.json").read_text()).items()):
+            samples, rate = soundfile.read(folder / "clips" / name, dtype="float32")
+            if rate != sounds.RATE or samples.ndim != 1:
+                raise SystemExit(f"{name}: {sounds.RATE} Hz mono is expected")
+            x = (samples / max(0.02, float(np.abs(samples).max())) * 20000).astype(np.int16)
+            clips[held_clip(name)].append((x, label["slots"], None, "person"))
+        torch.save(clips, file)
+    return torch.load(file, weights_only=False)
 
-    @staticmethod
-    def load_real(data: Path, file: Path) -> tuple[list, list]:
-        if not file.exists():
-            import soundfile
 
-            folder = data / "voice-orders"
-            if not (folder / "labels.json").exists():
-                raise SystemExit(f"{folder}/labels.json is missing: give the folder with voice-orders by --data")
-            clips = ([], [])
-            for name, label in sorted(json.loads((folder / "labels.json").read_text()).items()):
-                samples, rate = soundfile.read(folder / "clips" / name, dtype="float32")
-                if rate != sounds.RATE or samples.ndim != 1:
-                    raise SystemExit(f"{name}: {sounds.RATE} Hz mono is expected")
-                x = (samples / max(0.02, float(np.abs(samples).max())) * 20000).astype(np.int16)
-                clips[held_clip(name)].append((x, label["slots"], None, "person"))
-            torch.save(clips, file)
-        return torch.load(file, weights_only=False)
+def load_made(file: Path, count: int = 4000) -> list[tuple]:
+    """Orders by synthetic voices: (int16 samples, slots, text, voice)."""
+    if not file.exists():
+        rng, made = random.Random(8), []
+        while len(made) < count:
+            held = len(made) % 20 == 0
+            slots = draw(rng)
+            text = wording(slots, rng, held)
+            if held:
+                voice = rng.choice(sorted(sounds.HELD_VOICES))
+            elif rng.random() < 0.3:
+                voice = rng.choice([v for v in sounds.FLITE if v not in sounds.HELD_VOICES])
+            else:
+                voice = f"{rng.choice(sounds.ACCENTS)}+{rng.choice(sounds.VARIANTS)}"
+            x = sounds.speak(text, voice, rng)
+            if voice not in sounds.HELD_VOICES and sounds.RATE < len(x) < 8 * sounds.RATE or held:
+                made.append((x, slots, text, voice))
+        torch.save(made, file)
+    return torch.load(file, weights_only=False)
 
-    @staticmethod
-    def load_made(file: Path, count: int) -> list[tuple]:
-        if not file.exists():
-            rng, made = random.Random(8), []
-            while len(made) < count:
-                held = len(made) % 20 == 0
-                slots = draw(rng)
-                text = wording(slots, rng, held)
-                if held:
-                    voice = rng.choice(sorted(sounds.HELD_VOICES))
-                elif rng.random() < 0.3:
-                    voice = rng.choice([v for v in sounds.FLITE if v not in sounds.HELD_VOICES])
-                else:
-                    voice = f"{rng.choice(sounds.ACCENTS)}+{rng.choice(sounds.VARIANTS)}"
-                x = sounds.speak(text, voice, rng)
-                if voice not in sounds.HELD_VOICES and sounds.RATE < len(x) < 8 * sounds.RATE or held:
-                    made.append((x, slots, text, voice))
-            torch.save(made, file)
-        return torch.load(file, weights_only=False)
+
+def load_fillers(file: Path) -> list[np.ndarray]:
+    """Um and uh."""
+    if not file.exists():
+        rng = random.Random(9)
+        voices = [v for v in sounds.FLITE if v not in sounds.HELD_VOICES] + [f"en-us+{v}" for v in sounds.VARIANTS[::3]]
+        made = [sounds.speak(text, voice, rng) for text in FILLERS for voice in voices]
+        torch.save([x for x in made if len(x) > 1600], file)
+    return torch.load(file, weights_only=False)
+
+
+def load_hanging(file: Path, count: int = 1200) -> list[np.ndarray]:
+    """Orders and questions that nobody finishes."""
+    if not file.exists():
+        rng, made = random.Random(10), []
+        questions = [text for text, _ in sounds.spoken_questions()]
+        while len(made) < count:
+            text = wording(draw(rng), rng) if rng.random() < 0.6 else rng.choice(questions)
+            if text := unfinished(text, rng):
+                made.append(sounds.speak(text, f"{rng.choice(sounds.ACCENTS)}+{rng.choice(sounds.VARIANTS)}", rng))
+        torch.save(made, file)
+    return torch.load(file, weights_only=False)
 
 
 def quieter_than(x: np.ndarray, window: int = 800) -> np.ndarray:

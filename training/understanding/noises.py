@@ -1,0 +1,67 @@
+"""What is heard behind somebody who speaks."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from understanding import sounds
+
+COUNT = 48
+
+
+def tracks(phrases: list[np.ndarray], seconds: int = 16) -> list[np.ndarray]:
+    """Rooms full of people, kitchens, hums, hisses and tunes."""
+    rng, made, size = random.Random(12), [], seconds * sounds.RATE
+    np.random.seed(12)
+    t = np.arange(size, dtype=np.float32) / sounds.RATE
+    for i in range(COUNT):
+        kind = i % 6
+        if kind in (0, 1):  # people
+            x = people(size, phrases, rng)
+        elif kind in (2, 3):
+            x = kitchen(size, rng)
+        elif kind == 4:  # a hiss or a rumble
+            x = np.convolve(np.random.randn(size), np.ones(rng.choice([1, 1, 2, 4, 8, 30])), "same")
+        else:  # a tune over its overtones
+            x = np.zeros(size, np.float32)
+            for start in range(0, size, sounds.RATE // rng.choice([2, 3, 4])):
+                note = 110 * 2 ** (rng.randint(0, 36) / 12)
+                end = min(size, start + sounds.RATE // 2)
+                fade = np.exp(-(t[start:end] - t[start]) * rng.uniform(2, 8))
+                x[start:end] += fade * sum(rng.uniform(0.1, 1) / k * np.sin(2 * np.pi * note * k * t[start:end]) for k in range(1, 6))
+            x += np.random.randn(size) * 0.002
+        made.append((x / np.abs(x).max() * 16000).astype(np.int16))
+    return made
+
+
+def people(size: int, phrases: list[np.ndarray], rng: random.Random) -> np.ndarray:
+    """So many samples of a room full of people."""
+    back = np.zeros(size, np.float32)
+    for _ in range(rng.randint(3, 8)):
+        loudness, at = rng.uniform(0.3, 1), -rng.randrange(sounds.RATE)
+        while at < size:
+            voice = rng.choice(phrases).astype(np.float32) * loudness
+            part = voice[max(0, -at) : size - at]
+            back[max(0, at) : max(0, at) + len(part)] += part
+            at += len(voice) + rng.randrange(sounds.RATE // 2)
+    return back
+
+
+def kitchen(size: int, rng: random.Random) -> np.ndarray:
+    """So many samples of dishes and machines: short ringing sounds over a hum."""
+    back, t = np.zeros(size, np.float32), np.arange(2400, dtype=np.float32)
+    for _ in range(rng.randint(1, 1 + size // 4000)):
+        at = rng.randrange(size)
+        tones = sum(rng.uniform(0.2, 1) * np.sin(2 * np.pi * rng.uniform(600, 6000) / sounds.RATE * t) for _ in range(4))
+        ring = (tones * np.exp(-t / rng.uniform(80, 700)))[: size - at]
+        back[at : at + len(ring)] += ring * rng.uniform(0.2, 1)
+    hum = np.random.randn(size).astype(np.float32)
+    return back + np.convolve(hum, np.ones(rng.randint(2, 24)), "same")[:size].astype(np.float32) * rng.uniform(0.02, 0.3)
+
+
+def noisy(x: np.ndarray, back: np.ndarray, decibels: float) -> np.ndarray:
+    """float32 in [-1, 1] with a noise behind it, as much softer as that."""
+    power = float((x**2).mean() / max(1e-9, (back**2).mean())) ** 0.5
+    return (x + back.astype(np.float32) * power * 10 ** (-decibels / 20)).clip(-1, 1).astype(np.float32)
