@@ -261,12 +261,13 @@ def main() -> None:
     phones = nn.Linear(AUDIO["output_dim"], STEPS * (len(PHONES) + 1))
     model.to(args.device), phones.to(args.device)
     file = args.out / "thinker.pt"
-    step, before = 0, 0.0
+    step, before, told = 0, 0.0, 0
     state = torch.load(file, map_location=args.device, weights_only=False) if file.exists() else None
     if state:
         model.load_state_dict(state["model"])
         if "phones" in state:
             phones.load_state_dict(state["phones"])
+            told = state["told"]
         if not args.anew:
             step, before = state["step"], state["spent"]
         tasks.rng.seed(args.seed + step)
@@ -299,7 +300,7 @@ def main() -> None:
     running: dict[str, float] = {}
 
     def save() -> None:
-        made = {"model": model.state_dict(), "ema": average.model.state_dict(), "phones": phones.state_dict(), "optimizer": optimizer.state_dict(), "names": names, "step": step,
+        made = {"model": model.state_dict(), "ema": average.model.state_dict(), "phones": phones.state_dict(), "optimizer": optimizer.state_dict(), "told": told, "names": names, "step": step,
                 "spent": before + clock() - begun, "taken": taken}
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
@@ -318,9 +319,10 @@ def main() -> None:
     met = started
     while (spent := before + clock() - begun) < min(args.minutes, args.until or args.minutes) * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
-        alone = step < 30 and "phones" not in (state or {})  # a head that knows nothing yet has nothing to teach
         for task in tasks.rng.choices(wanted, weights, k=args.draws):
             rows, media = tasks.draw(task, SIZES[task])
+            alone = told < 80  # a head that knows nothing yet has nothing to teach
+            told += task in HEARD
             with torch.autocast(args.device, torch.bfloat16):
                 if rows is None:
                     hidden, valid = model.audio_tower(media[1].to(args.device), media[2].to(args.device))

@@ -112,7 +112,7 @@ def wording(slots: dict[str, str], rng: random.Random, held: bool = False) -> st
 
 
 def as_json(slots: dict[str, str]) -> str:
-    """One object, with no spaces between its parts: the tokenizer makes one token of each."""
+    """One object, with no spaces between its parts."""
     return json.dumps({"intent": "orderDrink", "slots": dict(sorted(slots.items()))}, separators=(",", ":"))
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 
-from understanding import facts, features, orders, sounds
+from understanding import facts, features, orders
+
 
 @dataclass
 class Asked:
