@@ -17,6 +17,8 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual void on_event(Event event) = 0;
+  /// There is much that nobody has taken yet: what is read aloud rests until there is room. From the engine's thread, cheap.
+  virtual bool full() const { return false; }
 };
 
 /// Whoever answers requests: the engine, or a stand-in for it.

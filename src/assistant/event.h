@@ -22,7 +22,7 @@ struct AudioDelta {
 };
 inline constexpr int kSpeechSampleRate = 24000;
 
-/// The first `text_bytes` bytes of the answer's text have been said when the first `samples` samples of its sound have
+/// The first `text_bytes` bytes of the answer's text, or of the text that is read aloud, have been said when the first `samples` samples of its sound have
 /// been played. Told at the ends of words, with rising numbers; the last one names the whole text and sound.
 struct SpokenMark {
   size_t text_bytes = 0;

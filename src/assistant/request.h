@@ -84,6 +84,10 @@ struct Request {
   std::string user;               ///< whoever asks, to share the machine fairly between them; empty: nobody known
   double max_wait_s = 0;          ///< it is refused rather than begun later than this after it came; 0: as the engine has it
   bool live = false;              ///< somebody listens while it is spoken: its sound must not run dry
+  /// When not empty, nothing is written: exactly this text is spoken, and SpokenMarks are about it. `turns` may then be empty, or
+  /// hold a user's words that the voice is to follow.
+  std::string read_aloud;
+  double playback_speed = 1;      ///< how fast whoever listens plays the sound
   std::vector<std::string> choices;  ///< when not empty, nothing is written: Scored tells how likely each continuation is
 };
 

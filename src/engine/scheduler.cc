@@ -146,6 +146,7 @@ void Scheduler::plan() {
   bool others = false;  // who are not listened to, or have little in hand
   for (Place& place : places_) {
     Session& session = *place.session;
+    if (session.resting()) continue;
     const double ahead = ahead_s(session, now);
     slack_s_ = std::min(slack_s_, ahead);
     others = others || session.encoding() || session.prefilling() ||
@@ -331,7 +332,7 @@ void Scheduler::speech_round() {
   for (const Place& place : places_) {
     Session& session = *place.session;
     Speech* speech = session.speech();
-    if (!speech || speech->done()) continue;
+    if (!speech || speech->done() || session.resting()) continue;
     if (const int64_t left = speech->prompt_left(); left > 0) {
       // One piece of one talker's prompt a round.
       if (tight_ || std::exchange(prefilled, true)) continue;

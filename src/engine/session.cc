@@ -18,9 +18,24 @@ SamplerOptions sampler_options(const assistant::Sampling& asked, const model::Dr
           .repetition_penalty = otherwise.repetition_penalty};
 }
 
+constexpr double kSlowReaderS = 30;
+
+Result<void> check_reading(const model::Model& model, const assistant::Request& request) {
+  if (!model.speaks()) return calliope::fail(ErrorCode::unsupported, "this model has no voice: its checkpoint has no talker", "model");
+  for (const auto& turn : request.turns) {
+    for (const auto& part : turn.parts) {
+      if (!std::holds_alternative<std::string>(part)) {
+        return calliope::fail(ErrorCode::unsupported, "what is read aloud follows words, no pictures and sounds", "instructions");
+      }
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> check_request(const model::Model& model, const assistant::Request& request) {
+  if (!request.read_aloud.empty()) return check_reading(model, request);
   if (request.turns.empty()) return calliope::fail(ErrorCode::invalid_argument, "there is nothing to answer: messages is empty", "messages");
   if (request.speak && !model.speaks()) {
     return calliope::fail(ErrorCode::unsupported, "this model cannot speak: its checkpoint has no talker", "modalities");
@@ -50,7 +65,9 @@ std::vector<std::string> voice_names(const model::Model& model) {
 
 Session::Session(std::shared_ptr<const model::Model> model, assistant::Request request, std::shared_ptr<assistant::Sink> sink,
                  std::stop_token stop)
-    : model_(std::move(model)), request_(std::move(request)), sink_(std::move(sink)), stop_(std::move(stop)), stops_(request_.stop) {}
+    : model_(std::move(model)), request_(std::move(request)), sink_(std::move(sink)), stop_(std::move(stop)), stops_(request_.stop) {
+  request_.speak = request_.speak || !request_.read_aloud.empty();
+}
 
 void Session::attach(Meter& meter, Time submitted) {
   meter_ = &meter;
@@ -64,8 +81,9 @@ void Session::check_stop() {
 void Session::begin(MediaCache* media, const KvMemory& memory, int64_t most_live_seconds) {
   most_ = memory.most_tokens();
   most_live_seconds_ = most_live_seconds;
-  builder_.emplace(*model_, media);
   begun_ = true;
+  if (!request_.read_aloud.empty()) return begin_reading();
+  builder_.emplace(*model_, media);
   const int64_t room =
       request_.speak ? std::min(most_.thinker, most_.talker - Speech::most_tokens(0, 0)) : most_.thinker;
   if (auto begun = builder_->begin(request_, {.live_seconds = most_live_seconds, .tokens = room}); !begun) {
@@ -77,6 +95,16 @@ void Session::begin(MediaCache* media, const KvMemory& memory, int64_t most_live
   if (!scoring) return fail(std::move(scoring).error());
   scoring_ = *std::move(scoring);
   request_.max_tokens = static_cast<int>(scoring_->longest());  // what memory is claimed for
+}
+
+// There is no prompt to run and no text to wait for.
+void Session::begin_reading() {
+  auto reading = Reading::make(*model_, request_, most_.talker);
+  if (!reading) return fail(std::move(reading).error());
+  reading_ = *std::move(reading);
+  prompt_whole_ = text_ended_ = true;
+  text_bytes_ = request_.read_aloud.size();
+  speech_options_.seed = request_.sampling.seed.value_or(std::random_device{}());
 }
 
 bool Session::encode(const TextStage& text) {
@@ -164,13 +192,15 @@ Result<KvMemory::Tokens> Session::fit(int64_t prompt) {
 }
 
 bool Session::admit(KvMemory& memory) {
-  const auto needed = fit(prompt_whole_ ? text_.prompt.size() : builder_->most_tokens());
+  const Result<KvMemory::Tokens> needed =
+      reading_ ? KvMemory::Tokens{0, reading_->most_tokens()} : fit(prompt_whole_ ? text_.prompt.size() : builder_->most_tokens());
   if (!needed) return fail(needed.error()), true;
   auto claim = memory.claim(*needed);
   if (!claim) return false;
   claim_.emplace(std::move(*claim));
   text_.state = model::DecoderState(memory.thinker());
   talker_memory_ = memory.talker();
+  if (reading_) begin_passage();
   return true;
 }
 
@@ -232,26 +262,73 @@ Result<void> Session::draw_from(std::span<float> logits) {
 void Session::take_speech() {
   const auto& samples = speech_->outcome();
   if (!samples) return fail(samples.error());
-  meter_->stats.audio_frames += static_cast<uint64_t>(speech_->frames() - usage_.completion_audio_frames);
-  usage_.completion_audio_frames = speech_->frames();
-  if (samples->empty()) return;
+  const int frames = frames_before_ + speech_->frames();
+  meter_->stats.audio_frames += static_cast<uint64_t>(frames - usage_.completion_audio_frames);
+  usage_.completion_audio_frames = frames;
+  if (reading_) {
+    send_sound(reading_->take(*samples, speech_->done()));
+    if (speech_->done()) end_passage();
+  } else {
+    send_sound({samples->begin(), samples->end()});
+  }
+}
+
+void Session::begin_passage() {
+  auto text = reading_->begin(sent_samples_);
+  if (!text) return fail(std::move(text).error());
+  usage_.prompt_tokens += static_cast<int>(text->tokens.size());
+  speech_options_.max_frames = text->most_frames;
+  speech_.emplace(*model_, reading_->prompt(), tensor::ConstRows{}, request_.voice, speech_options_, talker_memory_);
+  for (size_t i = 0; i < text->tokens.size(); ++i) speech_->push(text->tokens[i], text->pieces[i]);
+  speech_->finish_text();
+}
+
+void Session::end_passage() {
+  if (ended_) return;
+  speech_->words().settle(true);
+  tell_words();
+  if (!reading_->more()) return;
+  tell({reading_->read_bytes(), sent_samples_});
+  frames_before_ += speech_->frames();
+  send_sound(std::vector<float>(static_cast<size_t>(reading_->pause_samples())));
+  if (!ended_) begin_passage();
+}
+
+void Session::send_sound(std::vector<float> samples) {
+  if (samples.empty()) return;
   const Time now = meter_->now();
   if (!playback_.begun()) meter_->stats.first_audio_seconds.add(seconds_between(asked_at_, now));
-  const double gap = playback_.sent(static_cast<int64_t>(samples->size()), now);
+  const auto count = static_cast<int64_t>(samples.size());
+  const double gap = playback_.sent(static_cast<int64_t>(static_cast<double>(count) / request_.playback_speed), now);
   if (gap > 0 && live()) {
     ++meter_->stats.playback_gaps;
     meter_->stats.playback_gap_seconds += gap;
   }
-  meter_->stats.audio_samples += samples->size();
+  meter_->stats.audio_samples += samples.size();
   answering_ = true;
-  send(assistant::AudioDelta{{samples->begin(), samples->end()}});
+  send(assistant::AudioDelta{std::move(samples)});
   if (ended_) return;
-  sent_samples_ += static_cast<int64_t>(samples->size());
+  sent_samples_ += count;
   tell_words();
 }
 
 void Session::tell_words() {
-  while (const auto mark = speech_->words().next(sent_samples_)) tell(*mark);
+  if (!reading_) {
+    while (const auto mark = speech_->words().next(sent_samples_)) tell(*mark);
+    return;
+  }
+  while (const auto mark = speech_->words().next(reading_->given())) {
+    const assistant::SpokenMark placed = reading_->place(*mark);
+    if (placed.text_bytes > marked_.text_bytes) tell(placed);  // several words may say one of the text
+  }
+}
+
+bool Session::resting() {
+  if (!reading_ || ended_ || !sink_->full()) return false;
+  if (live() && playback_.begun() && playback_.ahead_s(meter_->now()) < -kSlowReaderS) {
+    fail({ErrorCode::unavailable, "The sound was cancelled because it was not read as fast as it is played."});
+  }
+  return true;
 }
 
 void Session::finish_if_done() {

@@ -13,6 +13,7 @@
 #include "engine/meter.h"
 #include "engine/playback_clock.h"
 #include "engine/prompt_builder.h"
+#include "engine/reading.h"
 #include "engine/sampler.h"
 #include "engine/scoring.h"
 #include "engine/speech.h"
@@ -88,6 +89,8 @@ class Session {
   /// Null without speech or before the prompt was run, and in the end.
   Speech* speech() { return speech_ && !ended_ ? &*speech_ : nullptr; }
   const PlaybackClock& playback() const { return playback_; }
+  /// Its listener has so much in hand that it need not go on now. One who does not keep up with the sound has failed.
+  bool resting();
   /// Sends what the last step of speech() gave.
   void take_speech();
 
@@ -100,6 +103,10 @@ class Session {
   void finish_if_done();
 
  private:
+  void begin_reading();
+  void begin_passage();
+  void end_passage();
+  void send_sound(std::vector<float> samples);
   Result<int32_t> pick(std::span<float> logits);
   Result<void> take_prompt(const TextStage& text);
   Result<void> end_building();
@@ -144,7 +151,9 @@ class Session {
   std::deque<Written> written_;
   size_t written_bytes_ = 0;
   SpeechOptions speech_options_;
+  std::optional<Reading> reading_;  // given text instead of an answer's
   std::optional<Speech> speech_;
+  int frames_before_ = 0;           // of passages before this one
   size_t text_bytes_ = 0;         // sent
   int64_t sent_samples_ = 0;
   assistant::SpokenMark marked_;  // the last one sent

@@ -53,6 +53,12 @@ Result<GenerationConfig> parse_generation_config(std::string_view json) {
   int64_t most = config.talker_max_new_tokens;
   reader.integer("talker_max_new_tokens", most, 1, 1 << 20);
   config.talker_max_new_tokens = static_cast<int>(most);
+  reader.boolean("talker_reads_words", config.talker_reads_words);
+  int64_t characters = config.talker_passage_characters, sentences = config.talker_passage_sentences;
+  reader.integer("talker_passage_characters", characters, 16, 1 << 14);
+  config.talker_passage_characters = static_cast<int>(characters);
+  reader.integer("talker_passage_sentences", sentences, 0, 1 << 14);
+  config.talker_passage_sentences = static_cast<int>(sentences);
   read_heads(reader, value.get_object(), config.talker_alignment_heads);
   std::vector<int64_t> ids;
   const auto* eos = value.get_object().if_contains("eos_token_id");

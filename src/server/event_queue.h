@@ -18,6 +18,11 @@ class EventQueue : public assistant::Sink {
   EventQueue(size_t most_bytes, std::stop_source stop) : most_bytes_(most_bytes), stop_(std::move(stop)) {}
 
   void on_event(assistant::Event event) override;
+  /// More than half of that is waiting.
+  bool full() const override {
+    const std::lock_guard lock(mutex_);
+    return bytes_ > most_bytes_ / 2;
+  }
 
   /// The oldest event, if there is one.
   std::optional<assistant::Event> pop();
@@ -31,7 +36,7 @@ class EventQueue : public assistant::Sink {
  private:
   const size_t most_bytes_;
   std::stop_source stop_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::deque<assistant::Event> events_;
   size_t bytes_ = 0;
   std::atomic<bool> overflowed_ = false;

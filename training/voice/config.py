@@ -114,6 +114,9 @@ GENERATION = {
     "talker_repetition_penalty": 1.0,
     "talker_max_new_tokens": 1024,
     "talker_alignment_heads": [[layer, 0] for layer in GUIDED_LAYERS],
+    "talker_reads_words": True,
+    "talker_passage_characters": 80,
+    "talker_passage_sentences": 1,
 }
 
 
