@@ -10,7 +10,7 @@ pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libavut
 pkg_check_modules(IMAGES REQUIRED IMPORTED_TARGET libturbojpeg libpng libwebp libwebpdemux libheif)
 pkg_check_modules(SPEEXDSP REQUIRED IMPORTED_TARGET speexdsp)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
-set(CALLIOPE_media_LIBRARIES PkgConfig::FFMPEG PkgConfig::IMAGES PkgConfig::SPEEXDSP PkgConfig::SECCOMP)
+set(CALLIOPE_media_LIBRARIES PkgConfig::FFMPEG PkgConfig::IMAGES PkgConfig::SPEEXDSP PkgConfig::SECCOMP sonic)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
 pkg_check_modules(SPDLOG REQUIRED IMPORTED_TARGET spdlog)
 set(CALLIOPE_realtime_LIBRARIES kissfft-float)

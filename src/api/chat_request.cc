@@ -8,6 +8,7 @@
 #include "api/chat_messages.h"
 #include "api/chat_tools.h"
 #include "api/json_reader.h"
+#include "api/model_name.h"
 
 namespace calliope::api {
 
@@ -20,15 +21,6 @@ std::unexpected<Error> unsupported(const JsonReader& field, std::string_view why
 Result<bool> flag(const JsonReader& field, bool otherwise) {
   if (field.missing()) return otherwise;
   return field.boolean();
-}
-
-Result<std::string> model(const JsonReader& field, std::span<const std::string> models) {
-  if (field.missing()) return models.empty() ? std::string() : models.front();
-  TRY(const std::string_view name, field.string());
-  if (models.empty() || std::ranges::find(models, name) != models.end()) return std::string(name);
-  return fail(ErrorCode::not_found,
-              fmt::format("The model '{}' does not exist; this server has: {}.", name, fmt::join(models, ", ")),
-              "model");
 }
 
 /// Whether the answer shall be spoken.
@@ -67,9 +59,7 @@ Result<void> speech(const JsonReader& audio, ChatRequest& result) {
   if (format.missing()) return {};
   TRY(const std::string_view name, format.string());
   const auto known = speech_format_of(name);
-  if (!known) return std::unexpected(format.value_error("expected one of 'wav' and 'pcm16'."));
-  if (speak && !can_encode(*known))
-    return unsupported(format, fmt::format("this build cannot write {}; use wav or pcm16.", name));
+  if (!known) return std::unexpected(format.value_error("expected one of 'wav', 'mp3', 'opus', 'aac', 'flac' and 'pcm16'."));
   if (speak && result.stream && *known != SpeechFormat::pcm16) {
     return unsupported(format, fmt::format("'{}' cannot be streamed; with stream=true use 'pcm16'.", name));
   }
@@ -158,7 +148,7 @@ Result<ChatRequest> parse_chat(std::string_view body, const ChatContext& context
   if (!root.is_object()) return std::unexpected(root.type_error("a JSON object"));
 
   ChatRequest result;
-  TRY(result.model, model(root.member("model"), context.models));
+  TRY(result.model, served_model(root.member("model"), context.models));
   TRY(result.stream, flag(root.member("stream"), false));
   if (const auto options = root.member("stream_options"); !options.missing()) {
     TRY_VOID(options.object());

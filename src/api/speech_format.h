@@ -8,19 +8,19 @@
 #include <vector>
 
 #include "base/result.h"
+#include "media/sound_writer.h"
 
 namespace calliope::api {
 
-/// How a spoken answer is packed. pcm16: bare little-endian 16-bit mono at assistant::kSpeechSampleRate.
-enum class SpeechFormat { wav, pcm16, mp3, opus, flac };
+/// How a spoken answer is packed: mono at assistant::kSpeechSampleRate.
+using SpeechFormat = media::SoundFormat;
 
-/// The format of this name in OpenAI's API.
+/// The format of this name in OpenAI's API; "pcm" and "pcm16" are the same.
 std::optional<SpeechFormat> speech_format_of(std::string_view name);
+/// audio/mpeg and so on.
+std::string_view speech_media_type(SpeechFormat format);
 
-/// Whether this build can write the format.
-bool can_encode(SpeechFormat format);
-
-/// Packs mono samples at assistant::kSpeechSampleRate. Errors: unsupported, when can_encode says no.
+/// Packs mono samples at assistant::kSpeechSampleRate. Errors as media::SoundWriter.
 Result<std::vector<uint8_t>> encode_speech(std::span<const float> samples, SpeechFormat format);
 
 /// Base64 of little-endian 16-bit samples: what a stream carries.
