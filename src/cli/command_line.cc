@@ -64,6 +64,28 @@ void add_ask(CLI::App& app, AskOptions& options) {
       "  calliope ask --audio question.wav --speak answer.wav\n");
 }
 
+void add_speak(CLI::App& app, SpeakOptions& options) {
+  auto* command = app.add_subcommand("speak", "Read a text aloud into a sound file");
+  auto* text = command->add_option("text", options.text, "What to read, in quotes; left out or '-': standard input")->type_name("");
+  command->add_option("-f,--file", options.file, "Read this text file")->check(existing_file())->excludes(text)->type_name("FILE");
+  command->add_option("-o,--out", options.out, "Sound file to write; '-': standard output")->required()->check(not_empty())->type_name("FILE");
+  command->add_option("--format", options.format, "wav, mp3, opus, aac, flac or pcm (default: as the file's name ends, else wav)")
+      ->check(one_of({"wav", "mp3", "opus", "aac", "flac", "pcm"}))
+      ->type_name("NAME");
+  command->add_option("--voice", options.voice, "Voice to speak with (default: the model's own; info lists them)")->check(not_empty())->type_name("NAME");
+  command->add_option("--speed", options.speed, "0.25 to 4: how fast, at the same pitch")->check(number(0.25, 4))->type_name("X")->capture_default_str();
+  command->add_option("--instructions", options.instructions, "What a user said before, for models whose voice follows it")->type_name("TEXT");
+  command->add_option("--seed", options.seed, "Draw the same sound again")->type_name("N");
+  command->add_flag("--times", options.times, "Print latencies afterwards");
+  add_model_option(*command, "-m,--model", options.model);
+  add_threads_option(*command, options.threads);
+  command->footer(
+      "Examples:\n"
+      "  calliope speak \"The train leaves at 14:05.\" -o train.wav\n"
+      "  calliope speak --file letter.txt -o letter.mp3 --speed 1.2\n"
+      "  echo Hello | calliope speak -o - | aplay\n");
+}
+
 void add_bench(CLI::App& app, BenchOptions& options) {
   auto* command = app.add_subcommand("bench", "Measure prefill and decode speed, or that of speech");
   add_model_option(*command, "model,-m,--model", options.model);
@@ -157,6 +179,7 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
     what = rest.front().starts_with('-') ? "there is no option " + rest.front()
                                          : "'" + rest.front() + "' is one argument too many";
     if (name == "ask" && !rest.front().starts_with('-')) what += "; put the question in quotes";
+    if (name == "speak" && !rest.front().starts_with('-')) what += "; put the text in quotes";
   }
   return "calliope " + name + ": " + what + "\ncalliope " + name + " --help tells more.\n";
 }
@@ -184,6 +207,8 @@ int run_command_line(int argc, const char* const* argv) {
 
   AskOptions ask;
   add_ask(app, ask);
+  SpeakOptions speak;
+  add_speak(app, speak);
   ServeOptions serve;
   add_serve_options(*app.add_subcommand("serve", "Serve the app and the OpenAI-compatible API"), serve);
   InfoOptions info;
@@ -218,6 +243,7 @@ int run_command_line(int argc, const char* const* argv) {
   }
   const std::string chosen = app.get_subcommands().front()->get_name();
   if (chosen == "ask") return run_ask(ask);
+  if (chosen == "speak") return run_speak(speak);
   if (chosen == "serve") return run_serve(serve);
   if (chosen == "info") return run_info(info);
   if (chosen == "bench") return run_bench(bench);

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -63,6 +65,10 @@ TEST(CommandLine, EveryMisuseSaysWhatToDo) {
       {{"quantize", "m", "x.gguf"}, "--type is required"},
       {{"quantize", "m", "x.gguf", "--type", "q5"}, "--type: must be q8_0, q4_0, f16, bf16 or f32, not 'q5'"},
       {{"quantize", "m", "--type", "q8_0"}, "out is required"},
+      {{"speak", "hi"}, "--out is required"},
+      {{"speak", "hi", "-o", "x.wav", "--speed", "9"}, "--speed: must be a number from 0.25 to 4, not '9'"},
+      {{"speak", "hi", "-o", "x.wav", "--format", "midi"}, "--format: must be wav, mp3, opus, aac, flac or pcm, not 'midi'"},
+      {{"speak", "hi", "there", "-o", "x.wav"}, "put the text in quotes"},
       {{"perplexity", "no-such.txt"}, "there is no file 'no-such.txt'"},
   };
   for (const auto& [arguments, message] : cases) {
@@ -75,7 +81,7 @@ TEST(CommandLine, EveryMisuseSaysWhatToDo) {
 }
 
 TEST(CommandLine, HelpIsForPeople) {
-  for (const char* command : {"ask", "serve", "info", "bench", "trace", "quantize", "perplexity"}) {
+  for (const char* command : {"ask", "speak", "serve", "info", "bench", "trace", "quantize", "perplexity"}) {
     const Outcome outcome = run({command, "--help"});
     EXPECT_EQ(outcome.status, 0);
     EXPECT_THAT(outcome.out, HasSubstr("Usage: calliope " + std::string(command)));
@@ -98,6 +104,43 @@ TEST(CommandLine, BenchSpeaksWithSeveralSessions) {
   const auto refused = run({"bench", nano, "--speech", "--prompt-tokens", "8190"});
   EXPECT_NE(refused.status, 0);
   EXPECT_THAT(refused.err, HasSubstr("over the talker's context of 8192 tokens"));
+}
+
+TEST(CommandLine, SpeaksIntoAFile) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / ("calliope-speak-" + std::to_string(::getpid()));
+  const fs::path nano = CALLIOPE_SOURCE_DIR "/models/calliope-nano", wav = folder / "a.wav", mp3 = folder / "a.mp3";
+  fs::create_directories(folder / "mute");
+  const auto spoken = run({"speak", "The capital of France is Paris.", "-m", nano.c_str(), "-o", wav.c_str()});
+  ASSERT_EQ(spoken.status, 0) << spoken.err;
+  std::ifstream file(wav, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  EXPECT_GT(bytes.size(), 24000u * 2);
+  EXPECT_EQ(bytes.substr(0, 4), "RIFF");
+  uint32_t data = 0;
+  std::memcpy(&data, bytes.data() + 40, 4);
+  EXPECT_EQ(data, bytes.size() - 44);  // the header tells the size of a whole file
+  ASSERT_EQ(run({"speak", "Hello.", "-m", nano.c_str(), "-o", mp3.c_str(), "--speed", "2"}).status, 0);
+  EXPECT_GT(fs::file_size(mp3), 1000u);
+  const auto voice = run({"speak", "hi", "-m", nano.c_str(), "-o", wav.c_str(), "--voice", "nobody"});
+  EXPECT_THAT(voice.err, HasSubstr("there is no voice 'nobody'; this model has: default, calliope."));
+  EXPECT_THAT(run({"speak", "hi", "-m", nano.c_str(), "-o", (folder / "a.midi").c_str()}).err, HasSubstr("name it with --format"));
+  const fs::path none = folder / "none.wav";
+  EXPECT_THAT(run({"speak", "...", "-m", nano.c_str(), "-o", none.c_str()}).err, HasSubstr("no letters or digits"));
+  EXPECT_FALSE(fs::exists(none));
+
+  for (const auto& entry : fs::directory_iterator(nano)) fs::create_symlink(entry.path(), folder / "mute" / entry.path().filename());
+  fs::remove(folder / "mute" / "config.json");
+  std::ifstream config(nano / "config.json");
+  std::string json(std::istreambuf_iterator<char>(config), {});
+  const std::string speaks = "\"enable_audio_output\": true";
+  ASSERT_NE(json.find(speaks), std::string::npos);
+  json.replace(json.find(speaks), speaks.size(), "\"enable_audio_output\": false");
+  std::ofstream(folder / "mute" / "config.json") << json;
+  const auto mute = run({"speak", "hi", "-m", (folder / "mute").c_str(), "-o", none.c_str()});
+  EXPECT_EQ(mute.status, 1);
+  EXPECT_THAT(mute.err, HasSubstr("this model has no voice"));
+  fs::remove_all(folder);
 }
 
 TEST(CommandLine, AModelThatIsNotThereIsNamed) {

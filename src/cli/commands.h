@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,22 @@ struct AskOptions {
 };
 /// Answers once, streaming the text to stdout. Returns the exit status.
 int run_ask(const AskOptions& options);
+
+struct SpeakOptions {
+  std::string model;
+  std::string text;  ///< empty or "-": standard input
+  std::string file;  ///< to read instead
+  std::string out;   ///< "-": standard output
+  std::string format;  ///< empty: as the file's name ends
+  std::string voice;
+  double speed = 1;
+  std::string instructions;  ///< a user's words that the voice follows
+  std::optional<uint64_t> seed;
+  int threads = 0;
+  bool times = false;  ///< print latencies to stderr
+};
+/// Reads a text aloud into a file, as it is spoken. Returns the exit status.
+int run_speak(const SpeakOptions& options);
 
 struct InfoOptions {
   std::string model;

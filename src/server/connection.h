@@ -13,6 +13,7 @@
 namespace calliope::server {
 
 struct PendingAnswer;
+struct PendingSpeech;
 class RealtimeSession;
 
 /// What is told about one request when it is over.
@@ -82,6 +83,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class Wait { event, timeout, gone };
   asio::awaitable<Wait> wait_for(EventQueue& events, std::optional<assistant::Event>& event,
                                  std::chrono::steady_clock::time_point until);
+
+  // speech_route.cc: reading text aloud
+  asio::awaitable<void> speak(std::string body);
+  asio::awaitable<void> speak_streamed(EventQueue& events, PendingSpeech& pending);
+  asio::awaitable<void> refuse_speech(Error error, api::ErrorStage stage);
 
   beast::tcp_stream stream_;
   const std::shared_ptr<Context> context_;

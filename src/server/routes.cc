@@ -45,7 +45,7 @@ asio::awaitable<void> Connection::route(Parser& parser) {
   const http::verb method = header.method();
   const bool reading = method == http::verb::get || method == http::verb::head;
 
-  const bool is_chat = path == "/v1/chat/completions", is_secret = path == "/v1/realtime/client_secrets";
+  const bool is_speech = path == "/v1/audio/speech", is_chat = path == "/v1/chat/completions" || is_speech, is_secret = path == "/v1/realtime/client_secrets";
   const bool is_realtime = path == "/v1/realtime", is_post = is_chat || is_secret;
   const bool is_api = path == "/v1" || path.starts_with("/v1/");
   const bool is_model = path.starts_with("/v1/models/");
@@ -65,7 +65,7 @@ asio::awaitable<void> Connection::route(Parser& parser) {
   }
   if (!known) {
     const std::string message =
-        fmt::format("Unknown request URL: {} {}. Requests go to /v1/chat/completions, /v1/realtime and /v1/models.", log_.method,
+        fmt::format("Unknown request URL: {} {}. Requests go to /v1/chat/completions, /v1/audio/speech, /v1/realtime and /v1/models.", log_.method,
                     path.substr(0, 200));
     co_return co_await send_error(api::error_reply({.status = 404, .message = message, .code = "unknown_url"}));
   }
@@ -141,7 +141,8 @@ asio::awaitable<void> Connection::chat(Parser& parser) {
   }
   const bool read = co_await read_body(parser);
   if (!read) co_return;
-  co_await answer(std::move(parser.get().body()));
+  if (log_.path == "/v1/audio/speech") co_await speak(std::move(parser.get().body()));
+  else co_await answer(std::move(parser.get().body()));
 }
 
 }  // namespace calliope::server

@@ -19,9 +19,11 @@ class ScriptedEngine : public assistant::Engine {
   Result<void> submit(assistant::Request request, std::shared_ptr<assistant::Sink> sink,
                       std::stop_token stop) override {
     std::string text;
-    for (const auto& part : request.turns.back().parts) {
+    for (const auto& part : request.turns.empty() ? std::vector<assistant::Part>() : request.turns.back().parts) {
       if (const auto* words = std::get_if<std::string>(&part)) text = *words;
     }
+    if (!request.read_aloud.empty()) text = request.read_aloud;
+    if (text == "mute") return fail(ErrorCode::unsupported, "this model has no voice: its checkpoint has no talker", "model");
     if (text == "full") return std::unexpected(Error{ErrorCode::unavailable, "The queue is full.", "", 7});
     if (text == "long") return fail(ErrorCode::too_large, "The prompt has 9000 tokens, the context 4096.", "messages");
     const std::lock_guard lock(mutex_);
@@ -50,6 +52,7 @@ class ScriptedEngine : public assistant::Engine {
   }
 
   std::atomic<int> cancelled = 0;
+  std::atomic<bool> heard = false;  ///< what "fail after sound" waits for
   std::atomic<int> step_ms = 0;  ///< how long each piece of an answer takes
 
  private:
@@ -81,6 +84,8 @@ class ScriptedEngine : public assistant::Engine {
     for (size_t i = 0; i < answer.size() && !stop.stop_requested(); i += 4) {
       sink.on_event(TextDelta{answer.substr(i, 4)});
       pause(step_ms);
+      while (text == "fail after sound" && i > 0 && !heard && !stop.stop_requested()) pause(1);
+      if (text == "fail after sound" && i > 0) return sink.on_event(Failed{{ErrorCode::internal, "A later step failed."}});
       if (text == "fail late") return sink.on_event(Failed{{ErrorCode::internal, "A later step failed."}});
       if (request.speak) {
         std::vector<float> samples(kSpeechSampleRate / 10);
