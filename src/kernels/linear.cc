@@ -1,6 +1,7 @@
 #include "kernels/linear.h"
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -26,8 +27,8 @@ void add_bias(const tensor::View& bias, tensor::Rows y, int64_t first, int64_t l
 }
 
 void linear_unpacked(tensor::ConstRows x, const LinearWeight& w, tensor::Rows y) {
-  const auto slice = choose<detail::LinearSlice>(detail::linear_slice_plain, detail::linear_slice_avx2, detail::linear_slice_avx512,
-                                                 detail::linear_slice_neon);
+  const auto slice = choose<detail::LinearSlice>(detail::linear_slice_plain, detail::linear_slice_avx2,
+                                                 detail::linear_slice_avx512, detail::linear_slice_neon);
   // At least 64k multiply-adds a piece, else waking a thread costs more than it saves.
   const int64_t per_feature = std::max<int64_t>(1, x.rows * x.cols);
   const int64_t grain = std::max<int64_t>(8, (65536 / per_feature + 7) / 8 * 8);
@@ -47,7 +48,9 @@ struct Rounded {
   int64_t first_tile = 0;  // of all
   int64_t tiles() const { return (x.rows + detail::kTileTokens - 1) / detail::kTileTokens; }
   int64_t first(int64_t tile) const { return x.rows * tile / tiles(); }
-  size_t words(int64_t rows) const { return static_cast<size_t>(rows * x.cols / PackedLinear::kBlock * detail::kTileWords); }
+  size_t words(int64_t rows) const {
+    return static_cast<size_t>(rows * x.cols / PackedLinear::kBlock * detail::kTileWords);
+  }
   bool serves(const LinearTask& task) const {
     return x.data == task.x.data && x.rows == task.x.rows && x.stride == task.x.stride && x.cols == task.x.cols &&
            (type == task.w->packed->type() || detail::offset_of(type) + detail::offset_of(task.w->packed->type()) == 0);
@@ -61,14 +64,23 @@ struct Panels {
   int64_t begin;  // of all tasks' panels
 };
 
-// Tokens whose blocks stay in the second-level cache while panels pass by, blocks of a panel that stay in the first, and
-// panels whose sums so far stay in the second.
+struct Scratch {
+  tensor::Tensor words;           // i32 in the place of f32
+  std::vector<uint8_t> infinite;  // a bit a row, a byte a tile
+  std::vector<Rounded> rounded;
+  std::vector<Panels> panels;
+};
+static_assert(detail::kTileTokens <= 8);
+
+// Tokens whose blocks stay in the second-level cache while panels pass by, blocks of a panel that stay in the first,
+// and panels whose sums so far stay in the second.
 constexpr int64_t kRowsAtOnce = 256, kBlocksAtOnce = 64, kPanelsAtOnce = 16;
 
 // Panels [begin, end) of one task.
 struct PanelRun {
   const Rounded& rounded;
   const int32_t* scratch;
+  const uint8_t* infinite;  // of the rounded rows' tiles: which rows are not finite
   const PackedLinear& w;
   tensor::Rows y;
   detail::MultiplyPanel multiply = detail::packed_kernels().multiply;
@@ -78,6 +90,22 @@ struct PanelRun {
   tensor::Rows out(int64_t panel, int64_t tile) const {
     const int64_t first = panel * PackedLinear::kPanel;
     return y.slice(rounded.first(tile), rows(tile)).columns(first, std::min(PackedLinear::kPanel, w.out() - first));
+  }
+
+  // What is not finite, of inputs or weights, has no place in the kernels' integers.
+  void mark_not_finite(int64_t begin, int64_t end) const {
+    constexpr float kNone = std::numeric_limits<float>::quiet_NaN();
+    const int64_t first = begin * PackedLinear::kPanel, last = std::min(end * PackedLinear::kPanel, w.out());
+    for (int64_t tile = 0; tile < rounded.tiles(); ++tile) {
+      for (uint32_t left = infinite[tile], row = 0; left; left >>= 1, ++row) {
+        if (left & 1)
+          std::fill(y.row(rounded.first(tile) + row) + first, y.row(rounded.first(tile) + row) + last, kNone);
+      }
+    }
+    for (const int64_t feature : w.not_finite()) {
+      if (feature < first || feature >= last) continue;
+      for (int64_t t = 0; t < y.rows; ++t) y.row(t)[feature] = kNone;
+    }
   }
 
   // A single tile reads the panels once, straight through.
@@ -104,7 +132,8 @@ struct PanelRun {
                                     PackedLinear::kPanel, PackedLinear::kPanel};
             for (int64_t tile = first_tile; tile < last_tile; ++tile) {
               const tensor::Rows part = held.slice(rounded.first(tile) - first_row, rows(tile));
-              multiply({w, panel, block, block_end, words(tile), part, block_end == w.blocks() ? out(panel, tile) : part});
+              multiply(
+                  {w, panel, block, block_end, words(tile), part, block_end == w.blocks() ? out(panel, tile) : part});
             }
           }
         }
@@ -114,20 +143,16 @@ struct PanelRun {
   }
 };
 
-void multiply_panels(const Panels& panels, const Rounded& rounded, const int32_t* scratch, int64_t begin, int64_t end) {
+void multiply_panels(const Panels& panels, const Rounded& rounded, const Scratch& scratch, int64_t begin, int64_t end) {
   const LinearWeight& w = *panels.task->w;
-  const PanelRun run{rounded, scratch, *w.packed, panels.task->y};
+  const PanelRun run{rounded, reinterpret_cast<const int32_t*>(scratch.words.data()),
+                     scratch.infinite.data() + rounded.first_tile, *w.packed, panels.task->y};
   rounded.tiles() == 1 ? run.straight(begin, end) : run.blocked(begin, end);
+  run.mark_not_finite(begin, end);
   add_bias(w.bias, run.y, begin * PackedLinear::kPanel, std::min(end * PackedLinear::kPanel, w.packed->out()));
 }
 
-struct Scratch {
-  tensor::Tensor words;  // i32 in the place of f32
-  std::vector<Rounded> rounded;
-  std::vector<Panels> panels;
-};
-
-void round_activations(const std::vector<Rounded>& all, int32_t* scratch) {
+void round_activations(const std::vector<Rounded>& all, int32_t* words, uint8_t* infinite) {
   const auto quantize = detail::packed_kernels().quantize;
   int64_t tiles = 0, elements = 0;
   for (const Rounded& rounded : all) {
@@ -140,7 +165,9 @@ void round_activations(const std::vector<Rounded>& all, int32_t* scratch) {
       const int64_t last = std::min(end - rounded.first_tile, rounded.tiles());
       for (int64_t tile = first; tile < last; ++tile) {
         const int64_t row = rounded.first(tile);
-        quantize(rounded.x.slice(row, rounded.first(tile + 1) - row), rounded.type, scratch + rounded.at + rounded.words(row));
+        const tensor::ConstRows rows = rounded.x.slice(row, rounded.first(tile + 1) - row);
+        infinite[rounded.first_tile + tile] =
+            static_cast<uint8_t>(quantize(rows, rounded.type, words + rounded.at + rounded.words(row)));
       }
     }
   });
@@ -166,17 +193,18 @@ void linear_packed(std::span<const LinearTask> tasks) {
   }
   if (count == 0) return;
   scratch.words.resize({static_cast<int64_t>(words)});
-  auto* base = reinterpret_cast<int32_t*>(scratch.words.data());
-  round_activations(scratch.rounded, base);
+  scratch.infinite.resize(static_cast<size_t>(tiles));
+  round_activations(scratch.rounded, reinterpret_cast<int32_t*>(scratch.words.data()), scratch.infinite.data());
   // At least a quarter of a million multiply-adds a piece, else waking a thread costs more than it saves.
   const int64_t grain = std::max<int64_t>(1, 262144 * count / work);
   const Scratch& shared = scratch;
-  parallel_for(count, grain, [&shared, base, count](int64_t begin, int64_t end) {
+  parallel_for(count, grain, [&shared, count](int64_t begin, int64_t end) {
     for (size_t i = 0; i < shared.panels.size(); ++i) {
       const Panels& panels = shared.panels[i];
       const int64_t last = i + 1 < shared.panels.size() ? shared.panels[i + 1].begin : count;
       const int64_t from = std::max(begin, panels.begin), to = std::min(end, last);
-      if (from < to) multiply_panels(panels, shared.rounded[panels.rounded], base, from - panels.begin, to - panels.begin);
+      if (from < to)
+        multiply_panels(panels, shared.rounded[panels.rounded], shared, from - panels.begin, to - panels.begin);
     }
   });
 }

@@ -39,28 +39,41 @@ void store_nibbles(std::byte* to, int64_t feature, const Quants& quants) {
 
 void store_half(std::byte* to, int64_t feature, uint16_t bits) { std::memcpy(to + 2 * feature, &bits, 2); }
 
-void pack_q8_0(const tensor::BlockQ8_0& block, int64_t b, const detail::PanelLayout& layout, std::byte* panel,
+bool is_finite(uint16_t half) { return (half & 0x7c00) != 0x7c00; }
+
+// Q8_0 and Q4_0: whether a scale is a number other than zero. If not, the block's weights are none.
+bool is_usable(uint16_t scale) { return (scale & 0x7fff) != 0 && is_finite(scale); }
+constexpr uint16_t kOne = 0x3c00;
+
+// Each gives whether the kernels get what they need of the block: false makes the feature's outputs NaN.
+bool pack_q8_0(const tensor::BlockQ8_0& block, int64_t b, const detail::PanelLayout& layout, std::byte* panel,
                int64_t feature) {
-  store_half(panel + layout.scales(b), feature, block.d);
+  const bool usable = is_usable(block.d);
+  store_half(panel + layout.scales(b), feature, usable ? block.d : kOne);
   std::byte* to = panel + layout.quants(b) + 4 * feature;
   for (int64_t step = 0; step < 8; ++step) {
-    uint32_t four;
-    std::memcpy(&four, block.qs + 4 * step, 4);
+    uint32_t four = 0;
+    if (usable) std::memcpy(&four, block.qs + 4 * step, 4);
     four ^= 0x80808080;  // adds 128 to each
     std::memcpy(to + 64 * step, &four, 4);
   }
+  return is_finite(block.d);
 }
 
-void pack_q4_0(const tensor::BlockQ4_0& block, int64_t b, const detail::PanelLayout& layout, std::byte* panel,
+bool pack_q4_0(const tensor::BlockQ4_0& block, int64_t b, const detail::PanelLayout& layout, std::byte* panel,
                int64_t feature) {
-  store_half(panel + layout.scales(b), feature, block.d);
+  const bool usable = is_usable(block.d);
+  store_half(panel + layout.scales(b), feature, usable ? block.d : kOne);
   std::byte* to = panel + layout.quants(b) + 4 * feature;
-  for (int64_t pair = 0; pair < 4; ++pair) std::memcpy(to + 64 * pair, block.qs + 4 * pair, 4);
+  constexpr uint32_t kZeros = 0x88888888;
+  for (int64_t pair = 0; pair < 4; ++pair)
+    std::memcpy(to + 64 * pair, usable ? static_cast<const void*>(block.qs + 4 * pair) : &kZeros, 4);
+  return is_finite(block.d);
 }
 
 // Q4_K and Q5_K.
 template <class Block>
-void pack_with_mins(const Block& block, int64_t group, const detail::PanelLayout& layout, std::byte* panel,
+bool pack_with_mins(const Block& block, int64_t group, const detail::PanelLayout& layout, std::byte* panel,
                     int64_t feature) {
   store_half(panel + layout.scales(8 * group), feature, block.d);
   store_half(panel + layout.scales(8 * group) + 32, feature, block.dmin);
@@ -81,9 +94,10 @@ void pack_with_mins(const Block& block, int64_t group, const detail::PanelLayout
       store_nibbles(panel + layout.quants(b), feature, quants);
     }
   }
+  return true;
 }
 
-void pack_q6_k(const tensor::BlockQ6K& block, int64_t group, const detail::PanelLayout& layout, std::byte* panel,
+bool pack_q6_k(const tensor::BlockQ6K& block, int64_t group, const detail::PanelLayout& layout, std::byte* panel,
                int64_t feature) {
   store_half(panel + layout.scales(8 * group), feature, block.d);
   for (int g = 0; g < 8; ++g) {
@@ -100,13 +114,17 @@ void pack_q6_k(const tensor::BlockQ6K& block, int64_t group, const detail::Panel
     }
     store_steps(panel + layout.quants(b), feature, quants);
   }
+  return true;
 }
 
+// Returns the features that `pack` refused.
 template <class Block, class Pack>
-void pack_rows(const tensor::View& weight, const PackedLinear& packed, std::byte* data, size_t panel_bytes, Pack pack) {
+std::vector<int64_t> pack_rows(const tensor::View& weight, const PackedLinear& packed, std::byte* data,
+                               size_t panel_bytes, Pack pack) {
   const detail::PanelLayout layout{weight.dtype};
   const int64_t count = packed.in() / tensor::block_elements(weight.dtype);
   const auto* blocks = reinterpret_cast<const Block*>(weight.data);
+  std::vector<uint8_t> refused(static_cast<size_t>(packed.out()));
   parallel_for(packed.panels(), 4, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
       std::byte* panel = data + static_cast<size_t>(p) * panel_bytes;
@@ -114,22 +132,28 @@ void pack_rows(const tensor::View& weight, const PackedLinear& packed, std::byte
       if (features < kPanel || packed.blocks() % layout.group_blocks() != 0) std::memset(panel, 0, panel_bytes);
       // Block by block, so that what is written stays in the cache.
       for (int64_t i = 0; i < count; ++i) {
-        for (int64_t f = 0; f < features; ++f) pack(blocks[(first + f) * count + i], i, layout, panel, f);
+        for (int64_t f = 0; f < features; ++f) {
+          if (!pack(blocks[(first + f) * count + i], i, layout, panel, f)) refused[static_cast<size_t>(first + f)] = 1;
+        }
       }
     }
   });
+  std::vector<int64_t> features;
+  for (int64_t f = 0; f < packed.out(); ++f) {
+    if (refused[static_cast<size_t>(f)]) features.push_back(f);
+  }
+  return features;
 }
 
-size_t panel_bytes(DType type, int64_t in) {
-  return detail::PanelLayout{type}.panel_bytes(in / PackedLinear::kBlock);
-}
+size_t panel_bytes(DType type, int64_t in) { return detail::PanelLayout{type}.panel_bytes(in / PackedLinear::kBlock); }
 
 // Panels of many layers lie in one piece of memory, in huge pages where the system gives them: reading then never waits
 // for a page table. What is not used of the last piece takes addresses only.
 struct Slab {
   static constexpr size_t kHuge = size_t{2} << 20, kUsual = size_t{64} << 20;
   explicit Slab(size_t at_least)
-      : size((std::max(at_least, kUsual) + kHuge - 1) / kHuge * kHuge), data(static_cast<std::byte*>(std::aligned_alloc(kHuge, size))) {
+      : size((std::max(at_least, kUsual) + kHuge - 1) / kHuge * kHuge),
+        data(static_cast<std::byte*>(std::aligned_alloc(kHuge, size))) {
     if (!data) throw std::bad_alloc();
 #if defined(__linux__)
     madvise(data, size, MADV_HUGEPAGE);
@@ -169,12 +193,17 @@ std::shared_ptr<const PackedLinear> PackedLinear::pack(const tensor::View& weigh
   std::shared_ptr<PackedLinear> packed(new PackedLinear(weight.dtype, weight.shape[0], weight.shape[1]));
   std::byte* data = packed->data_.get();
   const size_t stride = packed->panel_bytes_;
+  auto& refused = packed->not_finite_;
   switch (weight.dtype) {
-    case DType::q8_0: pack_rows<tensor::BlockQ8_0>(weight, *packed, data, stride, pack_q8_0); break;
-    case DType::q4_0: pack_rows<tensor::BlockQ4_0>(weight, *packed, data, stride, pack_q4_0); break;
-    case DType::q4_k: pack_rows<tensor::BlockQ4K>(weight, *packed, data, stride, pack_with_mins<tensor::BlockQ4K>); break;
-    case DType::q5_k: pack_rows<tensor::BlockQ5K>(weight, *packed, data, stride, pack_with_mins<tensor::BlockQ5K>); break;
-    default: pack_rows<tensor::BlockQ6K>(weight, *packed, data, stride, pack_q6_k);
+    case DType::q8_0: refused = pack_rows<tensor::BlockQ8_0>(weight, *packed, data, stride, pack_q8_0); break;
+    case DType::q4_0: refused = pack_rows<tensor::BlockQ4_0>(weight, *packed, data, stride, pack_q4_0); break;
+    case DType::q4_k:
+      refused = pack_rows<tensor::BlockQ4K>(weight, *packed, data, stride, pack_with_mins<tensor::BlockQ4K>);
+      break;
+    case DType::q5_k:
+      refused = pack_rows<tensor::BlockQ5K>(weight, *packed, data, stride, pack_with_mins<tensor::BlockQ5K>);
+      break;
+    default: refused = pack_rows<tensor::BlockQ6K>(weight, *packed, data, stride, pack_q6_k);
   }
   return packed;
 }

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -31,6 +33,8 @@ class PackedLinear {
   size_t bytes() const { return static_cast<size_t>(panels()) * panel_bytes_; }
   /// Panel i, 64-byte aligned; packed_internal.h has the layout.
   const std::byte* panel(int64_t i) const { return data_.get() + static_cast<size_t>(i) * panel_bytes_; }
+  /// Q8_0 and Q4_0: features with a scale that is not finite, in order. Their outputs are NaN; the panels don't say so.
+  std::span<const int64_t> not_finite() const { return not_finite_; }
 
  private:
   PackedLinear(tensor::DType type, int64_t out, int64_t in);
@@ -38,6 +42,7 @@ class PackedLinear {
   int64_t out_, in_;
   size_t panel_bytes_;
   std::shared_ptr<std::byte> data_;
+  std::vector<int64_t> not_finite_;
 };
 
 }  // namespace calliope::kernels

@@ -21,7 +21,7 @@ int32_t sum_of(__m256i v) {
 }
 
 // 32 inputs in four vectors: quants, scale and sums as packed_internal.h says.
-void quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
+bool quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
   const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
   __m256i tops = _mm256_setzero_si256();
   for (int i = 0; i < 4; ++i) {
@@ -30,14 +30,10 @@ void quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
   __m128i most = _mm_max_epi32(_mm256_castsi256_si128(tops), _mm256_extracti128_si256(tops, 1));
   most = _mm_max_epi32(most, _mm_unpackhi_epi64(most, most));
   most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 1));
-  const int32_t top_bits = _mm_cvtsi128_si32(most);
-  const float top = __builtin_bit_cast(float, top_bits);
-  const bool finite = top_bits < 0x7f800000;
-  const bool zero = !finite || top < 0x1p-100f;
-  const float scale = !finite ? __builtin_nanf("") : zero ? 0.0f : top / 127.0f;
+  const BlockScale block = block_scale(type, static_cast<uint32_t>(_mm_cvtsi128_si32(most)));
   __m256i q[4] = {};
-  if (!zero) {
-    const __m256 inverse = _mm256_set1_ps(127.0f / top);
+  if (block.used) {
+    const __m256 inverse = _mm256_set1_ps(block.inverse);
     for (int i = 0; i < 4; ++i) q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * i), inverse));
   }
   const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
@@ -45,23 +41,29 @@ void quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(steps),
                      _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
   for (int64_t step = 0; step < 8; ++step) to[step * tokens] = steps[step];
-  std::memcpy(to + 8 * tokens, &scale, 4);
+  to[8 * tokens] = block.word;
   const int32_t offset = offset_of(type);
   const int32_t first = sum_of(_mm256_add_epi32(q[0], q[1])), second = sum_of(_mm256_add_epi32(q[2], q[3]));
   if (type == DType::q6_k) {
     to[9 * tokens] = -offset * first;
     to[10 * tokens] = -offset * second;
-    return;
+    return block.finite;
   }
   to[9 * tokens] = -offset * (first + second);
-  to[10 * tokens] = __builtin_bit_cast(int32_t, -(scale * static_cast<float>(first + second)));
+  to[10 * tokens] = std::bit_cast<int32_t>(-(block.scale * static_cast<float>(first + second)));
+  return block.finite;
 }
 
-void quantize(tensor::ConstRows x, DType type, int32_t* tile) {
+uint32_t quantize(tensor::ConstRows x, DType type, int32_t* tile) {
+  uint32_t infinite = 0;
   for (int64_t t = 0; t < x.rows; ++t) {
     const float* row = x.row(t);
-    for (int64_t b = 0; b < x.cols / 32; ++b) quantize_block(row + 32 * b, type, x.rows, tile + b * kTileWords * x.rows + t);
+    bool finite = true;
+    for (int64_t b = 0; b < x.cols / 32; ++b)
+      finite &= quantize_block(row + 32 * b, type, x.rows, tile + b * kTileWords * x.rows + t);
+    infinite |= static_cast<uint32_t>(!finite) << t;
   }
+  return infinite;
 }
 
 __m256 halves(const std::byte* p) { return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(p))); }
@@ -76,7 +78,8 @@ __m256 each(const int32_t* p) { return _mm256_broadcast_ss(reinterpret_cast<cons
 // Integer sums of steps [kFirst, kLast) for kTokens tokens and eight features, from `starts` on. `quants` are the
 // eight features' own, `tile` the first token's.
 template <DType kType, int kTokens, int kFirst, int kLast>
-CALLIOPE_INLINE void dot_steps(const std::byte* quants, const int32_t* tile, int64_t stride, const int32_t* starts, __m256i* sums) {
+CALLIOPE_INLINE void dot_steps(const std::byte* quants, const int32_t* tile, int64_t stride, const int32_t* starts,
+                               __m256i* sums) {
   const __m256i ones = _mm256_set1_epi16(1);
   const auto load = [&](int s) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(quants + 64 * s)); };
   const auto four = [&](int s, int t) { return _mm256_set1_epi32(tile[s * stride + t]); };
@@ -103,7 +106,8 @@ CALLIOPE_INLINE void dot_steps(const std::byte* quants, const int32_t* tile, int
     return;
   }
   CALLIOPE_UNROLL
-  for (int t = 0; t < kTokens; ++t) sums[t] = kType == DType::q8_0 ? _mm256_setzero_si256() : _mm256_set1_epi32(starts[t]);
+  for (int t = 0; t < kTokens; ++t)
+    sums[t] = kType == DType::q8_0 ? _mm256_setzero_si256() : _mm256_set1_epi32(starts[t]);
   CALLIOPE_UNROLL
   for (int s = kFirst; s < kLast; ++s) {
     const __m256i stored = load(s);
@@ -138,7 +142,12 @@ void multiply_tile(const PanelCall& call, int64_t half, int64_t token) {
     const auto finish = [&](__m256 scale) __attribute__((always_inline)) {
       CALLIOPE_UNROLL
       for (int t = 0; t < kTokens; ++t) {
-        y[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t]), _mm256_mul_ps(scale, each(tile + 8 * stride + t)), y[t]);
+        const int32_t* word = tile + 8 * stride + t;
+        const __m256 both =
+            is_k_type(kType)
+                ? _mm256_mul_ps(scale, each(word))
+                : _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(scale), _mm256_set1_epi32(*word)));
+        y[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t]), both, y[t]);
       }
     };
     if constexpr (kType == DType::q6_k) {
@@ -152,7 +161,8 @@ void multiply_tile(const PanelCall& call, int64_t half, int64_t token) {
       if constexpr (is_k_type(kType)) {
         const std::byte* scales = panel + layout.small_scales(b) + 8 * half;
         finish(_mm256_mul_ps(d, small(scales, false)));
-        const __m256 mins = _mm256_mul_ps(halves(panel + layout.scales(b) + 32 + 16 * half), small(scales + 128, false));
+        const __m256 mins =
+            _mm256_mul_ps(halves(panel + layout.scales(b) + 32 + 16 * half), small(scales + 128, false));
         CALLIOPE_UNROLL
         for (int t = 0; t < kTokens; ++t) y[t] = _mm256_fmadd_ps(mins, each(tile + 10 * stride + t), y[t]);
       } else {

@@ -4,7 +4,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <cstring>
+#include <bit>
 
 #include "kernels/unroll.h"
 
@@ -14,18 +14,15 @@ namespace {
 using tensor::DType;
 
 // 32 inputs in two vectors: quants, scale and sums as packed_internal.h says.
-void quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
+bool quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
   const __m512 low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + 16);
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
-  const int32_t top_bits = _mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_and_si512(_mm512_castps_si512(low), magnitude),
-                                                                    _mm512_and_si512(_mm512_castps_si512(high), magnitude)));
-  const float top = __builtin_bit_cast(float, top_bits);
-  const bool finite = top_bits < 0x7f800000;
-  const bool zero = !finite || top < 0x1p-100f;
-  const float scale = !finite ? __builtin_nanf("") : zero ? 0.0f : top / 127.0f;
-  const __m512 inverse = _mm512_set1_ps(zero ? 0.0f : 127.0f / top);
+  const int32_t top_bits = _mm512_reduce_max_epi32(_mm512_max_epi32(
+      _mm512_and_si512(_mm512_castps_si512(low), magnitude), _mm512_and_si512(_mm512_castps_si512(high), magnitude)));
+  const BlockScale block = block_scale(type, static_cast<uint32_t>(top_bits));
+  const __m512 inverse = _mm512_set1_ps(block.inverse);
   __m512i a = _mm512_setzero_si512(), b = a;
-  if (!zero) {
+  if (block.used) {
     a = _mm512_cvtps_epi32(_mm512_mul_ps(low, inverse));
     b = _mm512_cvtps_epi32(_mm512_mul_ps(high, inverse));
   }
@@ -33,16 +30,17 @@ void quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
   _mm_store_si128(reinterpret_cast<__m128i*>(steps), _mm512_cvtepi32_epi8(a));
   _mm_store_si128(reinterpret_cast<__m128i*>(steps + 4), _mm512_cvtepi32_epi8(b));
   for (int64_t step = 0; step < 8; ++step) to[step * tokens] = steps[step];
-  std::memcpy(to + 8 * tokens, &scale, 4);
+  to[8 * tokens] = block.word;
   const int32_t offset = offset_of(type);
   if (type == DType::q6_k) {
     to[9 * tokens] = -offset * _mm512_reduce_add_epi32(a);
     to[10 * tokens] = -offset * _mm512_reduce_add_epi32(b);
-    return;
+    return block.finite;
   }
   const int32_t sum = _mm512_reduce_add_epi32(_mm512_add_epi32(a, b));
   to[9 * tokens] = -offset * sum;
-  to[10 * tokens] = __builtin_bit_cast(int32_t, -(scale * static_cast<float>(sum)));
+  to[10 * tokens] = std::bit_cast<int32_t>(-(block.scale * static_cast<float>(sum)));
+  return block.finite;
 }
 
 // The largest of each of eight vectors, in order.
@@ -71,7 +69,8 @@ void by_steps(__m512i even, __m512i odd, __m512i& first, __m512i& second) {
 }
 
 // quantize_block of up to eight rows, a lane each; lanes beyond `tokens` repeat the last row and are not stored.
-void quantize_rows(const float* const* rows, DType type, int64_t tokens, int32_t* to) {
+// Returns which are not finite.
+uint32_t quantize_rows(const float* const* rows, DType type, int64_t tokens, int32_t* to) {
   const auto lanes = static_cast<__mmask8>((1 << tokens) - 1);
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
   __m512i tops[8];
@@ -81,13 +80,23 @@ void quantize_rows(const float* const* rows, DType type, int64_t tokens, int32_t
                                _mm512_and_si512(_mm512_loadu_si512(rows[t] + 16), magnitude));
   }
   const __m256i top_bits = largest(tops);
-  const __m256 top = _mm256_castsi256_ps(top_bits), most = _mm256_set1_ps(127.0f);
-  const __mmask8 finite = _mm256_cmplt_epi32_mask(top_bits, _mm256_set1_epi32(0x7f800000));
-  const __mmask8 used = finite & _mm256_cmp_ps_mask(top, _mm256_set1_ps(0x1p-100f), _CMP_GE_OQ);
-  const __m256 scale =
-      _mm256_mask_mov_ps(_mm256_set1_ps(__builtin_nanf("")), finite, _mm256_maskz_div_ps(used, top, most));
+  const __mmask8 finite = _mm256_cmplt_epi32_mask(top_bits, _mm256_set1_epi32(std::bit_cast<int32_t>(kLargest)));
+  const __mmask8 used =
+      finite & _mm256_cmpge_epi32_mask(top_bits, _mm256_set1_epi32(std::bit_cast<int32_t>(kSmallest)));
   alignas(32) float inverse[8];
-  _mm256_store_ps(inverse, _mm256_maskz_div_ps(used, most, top));
+  __m256 scale = _mm256_setzero_ps();  // of K types
+  __m256i word;
+  if (is_k_type(type)) {
+    const __m256 top = _mm256_castsi256_ps(top_bits), most = _mm256_set1_ps(127.0f);
+    scale = _mm256_maskz_div_ps(used, top, most);
+    word = _mm256_castps_si256(scale);
+    _mm256_store_ps(inverse, _mm256_maskz_div_ps(used, most, top));
+  } else {
+    const __m256i up =
+        _mm256_and_si256(_mm256_add_epi32(top_bits, _mm256_set1_epi32(kRoundUp)), _mm256_set1_epi32(kExponent));
+    word = _mm256_maskz_sub_epi32(used, up, _mm256_set1_epi32(kExponentOf64));
+    _mm256_store_ps(inverse, _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(kExponentOfOne), word)));
+  }
 
   __m512i shorts[8];
   CALLIOPE_UNROLL
@@ -121,28 +130,31 @@ void quantize_rows(const float* const* rows, DType type, int64_t tokens, int32_t
     _mm256_mask_storeu_epi32(to + 2 * i * tokens, lanes, _mm512_castsi512_si256(steps[i]));
     _mm256_mask_storeu_epi32(to + (2 * i + 1) * tokens, lanes, _mm512_extracti64x4_epi64(steps[i], 1));
   }
-  _mm256_mask_storeu_ps(reinterpret_cast<float*>(to) + 8 * tokens, lanes, scale);
+  _mm256_mask_storeu_epi32(to + 8 * tokens, lanes, word);
   const __m256i whole = _mm256_add_epi32(sums[0], sums[1]), offset = _mm256_set1_epi32(-offset_of(type));
   const __m256i negated =
       _mm256_castps_si256(_mm256_xor_ps(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(whole)), _mm256_set1_ps(-0.0f)));
   const bool halves = type == DType::q6_k;
   _mm256_mask_storeu_epi32(to + 9 * tokens, lanes, _mm256_mullo_epi32(offset, halves ? sums[0] : whole));
   _mm256_mask_storeu_epi32(to + 10 * tokens, lanes, halves ? _mm256_mullo_epi32(offset, sums[1]) : negated);
+  return static_cast<uint32_t>(lanes & ~finite);
 }
 
-void quantize(tensor::ConstRows x, DType type, int32_t* tile) {
+uint32_t quantize(tensor::ConstRows x, DType type, int32_t* tile) {
   const int64_t tokens = x.rows;
+  uint32_t infinite = 0;
   const float* rows[8];
   for (int64_t t = 0; t < 8; ++t) rows[t] = x.row(std::min(t, tokens - 1));
   for (int64_t b = 0; b < x.cols / 32; ++b, tile += kTileWords * tokens) {
     if (tokens == 1) {
-      quantize_block(rows[0] + 32 * b, type, 1, tile);
+      infinite |= static_cast<uint32_t>(!quantize_block(rows[0] + 32 * b, type, 1, tile));
       continue;
     }
     const float* blocks[8];
     for (int t = 0; t < 8; ++t) blocks[t] = rows[t] + 32 * b;
-    quantize_rows(blocks, type, tokens, tile);
+    infinite |= quantize_rows(blocks, type, tokens, tile);
   }
+  return infinite;
 }
 
 __m512 halves(const std::byte* p) { return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(p))); }
@@ -209,7 +221,12 @@ void multiply_tile(const PanelCall& call) {
     const auto finish = [&](__m512 scale) __attribute__((always_inline)) {
       CALLIOPE_UNROLL
       for (int t = 0; t < kTokens; ++t) {
-        y[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t]), _mm512_mul_ps(scale, each(tile + 8 * kTokens + t)), y[t]);
+        const int32_t* word = tile + 8 * kTokens + t;
+        const __m512 both =
+            is_k_type(kType)
+                ? _mm512_mul_ps(scale, each(word))
+                : _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(scale), _mm512_set1_epi32(*word)));
+        y[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t]), both, y[t]);
       }
     };
     start(9);

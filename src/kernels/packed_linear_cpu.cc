@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -9,39 +10,38 @@ namespace {
 
 using tensor::DType;
 
-void quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
-  float top = 0;
-  bool finite = true;
-  for (int i = 0; i < 32; ++i) {
-    finite = finite && std::isfinite(x[i]);
-    top = std::max(top, std::abs(x[i]));
-  }
-  // Below this the reciprocal would overflow.
-  const bool zero = !finite || top < 0x1p-100f;
-  const float scale = !finite ? std::nanf("") : zero ? 0.0f : top / 127.0f;
-  const float inverse = zero ? 0.0f : 127.0f / top;
+bool quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
+  uint32_t top_bits = 0;  // magnitudes order as their bits do, with what is not finite behind all numbers
+  for (int i = 0; i < 32; ++i) top_bits = std::max(top_bits, std::bit_cast<uint32_t>(std::abs(x[i])));
+  const BlockScale block = block_scale(type, top_bits);
   int8_t quants[32];
   int32_t sums[2] = {};
   for (int i = 0; i < 32; ++i) {
-    quants[i] = zero ? int8_t{0} : static_cast<int8_t>(std::nearbyint(x[i] * inverse));
+    quants[i] = block.used ? static_cast<int8_t>(std::nearbyint(x[i] * block.inverse)) : int8_t{0};
     sums[i / 16] += quants[i];
   }
   for (int64_t step = 0; step < 8; ++step) std::memcpy(to + step * tokens, quants + 4 * step, 4);
-  std::memcpy(to + 8 * tokens, &scale, 4);
+  to[8 * tokens] = block.word;
   const int32_t offset = offset_of(type);
   if (type == DType::q6_k) {
     to[9 * tokens] = -offset * sums[0];
     to[10 * tokens] = -offset * sums[1];
   } else {
     to[9 * tokens] = -offset * (sums[0] + sums[1]);
-    to[10 * tokens] = __builtin_bit_cast(int32_t, -(scale * static_cast<float>(sums[0] + sums[1])));
+    to[10 * tokens] = std::bit_cast<int32_t>(-(block.scale * static_cast<float>(sums[0] + sums[1])));
   }
+  return block.finite;
 }
 
-void quantize(tensor::ConstRows x, DType type, int32_t* tile) {
+uint32_t quantize(tensor::ConstRows x, DType type, int32_t* tile) {
+  uint32_t infinite = 0;
   for (int64_t b = 0; b < x.cols / 32; ++b) {
-    for (int64_t t = 0; t < x.rows; ++t) quantize_block(x.row(t) + 32 * b, type, x.rows, tile + b * kTileWords * x.rows + t);
+    for (int64_t t = 0; t < x.rows; ++t) {
+      const bool finite = quantize_block(x.row(t) + 32 * b, type, x.rows, tile + b * kTileWords * x.rows + t);
+      infinite |= static_cast<uint32_t>(!finite) << t;
+    }
   }
+  return infinite;
 }
 
 float half(const std::byte* p) {
@@ -65,8 +65,8 @@ float add_block(DType type, const std::byte* panel, const PanelLayout& layout, i
     std::memcpy(bytes, activations + i / 4 * tokens, 4);
     sums[i / 16] += quant(type, panel + layout.quants(b), feature, i) * bytes[i % 4];
   }
-  float scale;
-  std::memcpy(&scale, activations + 8 * tokens, 4);
+  const int32_t word = activations[8 * tokens];
+  const auto scale = std::bit_cast<float>(word);  // of K types
   const float d = half(panel + layout.scales(b) + 2 * feature);
   const std::byte* small = is_k_type(type) ? panel + layout.small_scales(b) + feature : nullptr;
   if (type == DType::q6_k) {
@@ -77,10 +77,10 @@ float add_block(DType type, const std::byte* panel, const PanelLayout& layout, i
     return y;
   }
   const float whole = static_cast<float>(sums[0] + sums[1] + activations[9 * tokens]);
-  if (!is_k_type(type)) return std::fma(whole, d * scale, y);
+  if (!is_k_type(type)) return std::fma(whole, std::bit_cast<float>(std::bit_cast<int32_t>(d) + word), y);
   y = std::fma(whole, d * static_cast<float>(small[0]) * scale, y);
   const float min = half(panel + layout.scales(b) + 32 + 2 * feature) * static_cast<float>(small[128]);
-  return std::fma(min, __builtin_bit_cast(float, activations[10 * tokens]), y);
+  return std::fma(min, std::bit_cast<float>(activations[10 * tokens]), y);
 }
 
 void multiply(const PanelCall& call) {

@@ -59,13 +59,18 @@ Tensor random_rows(int64_t rows, int64_t cols, std::mt19937& random) {
 }
 
 // What a block of 32 inputs becomes, by the definition.
-std::vector<double> rounded(const float* x, int64_t count) {
+std::vector<double> rounded(DType type, const float* x, int64_t count) {
   std::vector<double> out;
   for (int64_t b = 0; b < count; b += 32) {
     float top = 0;
     for (int64_t i = b; i < b + 32; ++i) top = std::max(top, std::abs(x[i]));
-    const float scale = top / 127.0f;
-    for (int64_t i = b; i < b + 32; ++i) out.push_back(double(scale) * std::nearbyint(x[i] * (127.0f / top)));
+    float scale = top / 127.0f, inverse = 127.0f / top;
+    if (type == DType::q8_0 || type == DType::q4_0) {
+      scale = 0x1p-60f;
+      while (scale < double(top) / 127) scale *= 2;
+      inverse = 1 / scale;
+    }
+    for (int64_t i = b; i < b + 32; ++i) out.push_back(double(scale) * std::nearbyint(x[i] * inverse));
   }
   return out;
 }
@@ -81,7 +86,7 @@ TEST(PackedLinear, AgreesWithTheDequantisedTwinOnRoundedInputs) {
     linear(x.rows(), w.packed, y.rows());
     for (int64_t t = 0; t < rows; ++t) {
       const float* given = x.rows().row(t);
-      const auto values = rounded(given, in);
+      const auto values = rounded(type, given, in);
       for (int64_t o = 0; o < out; ++o) {
         const float* row = w.twin.rows().row(o);
         double expected = w.bias[size_t(o)], unrounded = expected, parts = std::abs(expected), lost = 0;
@@ -183,8 +188,8 @@ TEST(PackedLinear, ExtremesOfWeightsAndInputs) {
   const int64_t in = 64;
   tensor::BlockQ8_0 blocks[2] = {};
   for (auto& block : blocks) {
-    block.d = 0x3c00;                                // 1.0
-    std::memset(block.qs, 0x80, sizeof block.qs);    // -128, which no quantiser writes
+    block.d = 0x3c00;                              // 1.0
+    std::memset(block.qs, 0x80, sizeof block.qs);  // -128, which no quantiser writes
   }
   LinearWeight w{{DType::q8_0, {1, in}, reinterpret_cast<const std::byte*>(blocks)}, {}};
   w.packed = PackedLinear::pack(w.weight);
@@ -198,12 +203,51 @@ TEST(PackedLinear, ExtremesOfWeightsAndInputs) {
       return y.data()[0];
     };
     EXPECT_EQ(run(127, 127), -128.0f * 127 * 64);
+    EXPECT_EQ(run(254, 254), -128.0f * 254 * 64) << "127 times a power of two is exact";
+    EXPECT_EQ(run(std::nextafter(127.0f, 128.0f), 1), -128.0f * (128 + 32))
+        << "the scale is two: 63.5 goes to 64, 0.5 to 0";
     EXPECT_EQ(run(-127, -127), 128.0f * 127 * 64);
     EXPECT_EQ(run(0, 0), 0.0f);
     EXPECT_EQ(run(1e-40f, 1e-40f), 0.0f);
     EXPECT_TRUE(std::isnan(run(std::numeric_limits<float>::infinity(), 1)));
     EXPECT_TRUE(std::isnan(run(std::nanf(""), 1)));
-    EXPECT_TRUE(std::isinf(run(std::numeric_limits<float>::max(), std::numeric_limits<float>::max())));
+    EXPECT_EQ(run(0x1p-80f, 0), -128 * 0x1p-80f);
+    EXPECT_EQ(run(0x1.fffffep-81f, 0), 0.0f);
+    EXPECT_TRUE(std::isinf(run(0x1.fffffep117f, 0x1.fffffep117f)));
+    EXPECT_TRUE(std::isnan(run(0x1p118f, 0))) << "counts as infinite";
+  }
+  set_isa(best_isa());
+}
+
+// The largest and the smallest scale of f16, none, and none that is finite, beside inputs at both ends of their range.
+TEST(PackedLinear, ScalesAtTheirEndsAreTheDefinitionInEveryInstructionSet) {
+  const int64_t in = 64, out = 8;
+  const uint16_t scales[out] = {0x7bff, 0xfbff, 0x0001, 0x8001, 0x0000, 0x8000, 0x7c00, 0x7e00};
+  for (const DType type : {DType::q8_0, DType::q4_0}) {
+    std::vector<std::byte> bytes(tensor::bytes_of(type, in * out), std::byte{0x91});  // -111 in Q8_0, -7 and 1 in Q4_0
+    for (int64_t o = 0; o < out; ++o) {
+      for (size_t block = 0; block < 2; ++block)
+        std::memcpy(&bytes[(2 * size_t(o) + block) * tensor::block_bytes(type)], &scales[o], 2);
+    }
+    LinearWeight w{{type, {out, in}, bytes.data()}, {}};
+    w.packed = PackedLinear::pack(w.weight);
+    const float weights = type == DType::q8_0 ? 32 * -111.0f : 16 * -6.0f;  // the sum of a block's
+    for (const Isa isa : available_isas()) {
+      set_isa(isa);
+      for (const float value : {0x1p-80f, 1.0f, 0x1p100f}) {
+        Tensor x({3, in}), y({3, out});
+        std::ranges::fill(x.span(), value);
+        x.rows().row(1)[40] = std::numeric_limits<float>::infinity();
+        linear(x.rows(), w, y.rows());
+        for (int64_t o = 0; o < 6; ++o) {
+          // Powers of two times integers of few bits: nothing is rounded.
+          EXPECT_EQ(y.rows().row(0)[o], tensor::f16_to_f32(scales[o]) * value * 2 * weights) << name_of(isa) << o;
+          EXPECT_EQ(y.rows().row(2)[o], y.rows().row(0)[o]);
+        }
+        for (int64_t o = 0; o < out; ++o) EXPECT_TRUE(std::isnan(y.rows().row(1)[o])) << "a row with an infinite input";
+        for (int64_t t = 0; t < 3; ++t) EXPECT_TRUE(std::isnan(y.rows().row(t)[6]) && std::isnan(y.rows().row(t)[7]));
+      }
+    }
   }
   set_isa(best_isa());
 }

@@ -17,41 +17,44 @@ namespace {
 using tensor::DType;
 
 // 32 inputs in eight vectors: quants, scale and sums as packed_internal.h says.
-void quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
+bool quantize_block(const float* x, DType type, int64_t tokens, int32_t* to) {
   uint32x4_t tops = vdupq_n_u32(0);
   for (int i = 0; i < 8; ++i) tops = vmaxq_u32(tops, vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x + 4 * i))));
-  const uint32_t top_bits = vmaxvq_u32(tops);
-  const float top = __builtin_bit_cast(float, top_bits);
-  const bool finite = top_bits < 0x7f800000;
-  const bool zero = !finite || top < 0x1p-100f;
-  const float scale = !finite ? __builtin_nanf("") : zero ? 0.0f : top / 127.0f;
-  const float inverse = zero ? 0.0f : 127.0f / top;
+  const BlockScale block = block_scale(type, vmaxvq_u32(tops));
   int32_t sums[2] = {};
   for (int i = 0; i < 8; ++i) {
-    const int32x4_t q = zero ? vdupq_n_s32(0) : vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + 4 * i), inverse));
+    const int32x4_t q = block.used ? vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + 4 * i), block.inverse)) : vdupq_n_s32(0);
     sums[i / 4] += vaddvq_s32(q);
     const int16x4_t narrow = vmovn_s32(q);
     to[i * tokens] = vget_lane_s32(vreinterpret_s32_s8(vmovn_s16(vcombine_s16(narrow, narrow))), 0);
   }
-  std::memcpy(to + 8 * tokens, &scale, 4);
+  to[8 * tokens] = block.word;
   const int32_t offset = offset_of(type);
   if (type == DType::q6_k) {
     to[9 * tokens] = -offset * sums[0];
     to[10 * tokens] = -offset * sums[1];
-    return;
+    return block.finite;
   }
   to[9 * tokens] = -offset * (sums[0] + sums[1]);
-  to[10 * tokens] = __builtin_bit_cast(int32_t, -(scale * static_cast<float>(sums[0] + sums[1])));
+  to[10 * tokens] = std::bit_cast<int32_t>(-(block.scale * static_cast<float>(sums[0] + sums[1])));
+  return block.finite;
 }
 
-void quantize(tensor::ConstRows x, DType type, int32_t* tile) {
+uint32_t quantize(tensor::ConstRows x, DType type, int32_t* tile) {
+  uint32_t infinite = 0;
   for (int64_t t = 0; t < x.rows; ++t) {
     const float* row = x.row(t);
-    for (int64_t b = 0; b < x.cols / 32; ++b) quantize_block(row + 32 * b, type, x.rows, tile + b * kTileWords * x.rows + t);
+    bool finite = true;
+    for (int64_t b = 0; b < x.cols / 32; ++b)
+      finite &= quantize_block(row + 32 * b, type, x.rows, tile + b * kTileWords * x.rows + t);
+    infinite |= static_cast<uint32_t>(!finite) << t;
   }
+  return infinite;
 }
 
-float32x4_t halves(const std::byte* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(p)))); }
+float32x4_t halves(const std::byte* p) {
+  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(p))));
+}
 
 float32x4_t small(const std::byte* p, bool is_signed) {
   uint32_t four;
@@ -61,8 +64,8 @@ float32x4_t small(const std::byte* p, bool is_signed) {
   return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes))));
 }
 
-// Four features from 4 `quarter` on, kTokens tokens from t on. Dot::add(sums, weights, inputs) adds to each of four sums
-// the products of four bytes.
+// Four features from 4 `quarter` on, kTokens tokens from t on. Dot::add(sums, weights, inputs) adds to each of four
+// sums the products of four bytes.
 template <class Dot, DType kType, int kTokens>
 void multiply_tile(const PanelCall& call, int64_t quarter, int64_t token) {
   constexpr PanelLayout layout{kType};
@@ -85,15 +88,18 @@ void multiply_tile(const PanelCall& call, int64_t quarter, int64_t token) {
     const auto step = [&](uint8x16_t stored, int s) __attribute__((always_inline)) {
       const int8x16_t weights = vreinterpretq_s8_u8(kType == DType::q8_0 ? veorq_u8(stored, vdupq_n_u8(0x80)) : stored);
       CALLIOPE_UNROLL
-      for (int t = 0; t < kTokens; ++t) sums[t] = Dot::add(sums[t], weights, vreinterpretq_s8_s32(vdupq_n_s32(tile[s * stride + t])));
+      for (int t = 0; t < kTokens; ++t)
+        sums[t] = Dot::add(sums[t], weights, vreinterpretq_s8_s32(vdupq_n_s32(tile[s * stride + t])));
     };
     const auto load = [&](int s) { return vld1q_u8(reinterpret_cast<const uint8_t*>(quants + 64 * s)); };
     const auto finish = [&](float32x4_t scale) __attribute__((always_inline)) {
       CALLIOPE_UNROLL
       for (int t = 0; t < kTokens; ++t) {
-        float input;
-        std::memcpy(&input, tile + 8 * stride + t, 4);
-        y[t] = vfmaq_f32(y[t], vcvtq_f32_s32(sums[t]), vmulq_n_f32(scale, input));
+        const int32_t word = tile[8 * stride + t];
+        const float32x4_t both =
+            is_k_type(kType) ? vmulq_n_f32(scale, std::bit_cast<float>(word))
+                             : vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(scale), vdupq_n_s32(word)));
+        y[t] = vfmaq_f32(y[t], vcvtq_f32_s32(sums[t]), both);
       }
     };
     const float32x4_t d = halves(panel + layout.scales(b) + 8 * quarter);
@@ -122,7 +128,8 @@ void multiply_tile(const PanelCall& call, int64_t quarter, int64_t token) {
     }
     if constexpr (is_k_type(kType)) {
       finish(vmulq_f32(d, small(scales, false)));
-      const float32x4_t mins = vmulq_f32(halves(panel + layout.scales(b) + 32 + 8 * quarter), small(scales + 128, false));
+      const float32x4_t mins =
+          vmulq_f32(halves(panel + layout.scales(b) + 32 + 8 * quarter), small(scales + 128, false));
       CALLIOPE_UNROLL
       for (int t = 0; t < kTokens; ++t) {
         float input;

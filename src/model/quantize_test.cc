@@ -170,8 +170,10 @@ TEST_F(Quantize, TheVocoderSpeaksAsItsValuesInF32AndStreamedAsWhole) {
   }
   ASSERT_GT(sound, 1.0);
   EXPECT_GT(noise, 0);
-  // Linear layers before the convolutions lose 5e-3 / sqrt(2) each, as their weights do; a convolution 2^-9 / sqrt(3).
+  // Linear layers before the convolutions lose 7e-3 / sqrt(2) each (1.4 times what their weights do, as scales are powers of
+  // two); a convolution 2^-9 / sqrt(3).
   EXPECT_LT(std::sqrt(noise / sound), 0.03);
+  RecordProperty("relative_error", std::to_string(std::sqrt(noise / sound)));
   for (const size_t step : {1, 2, 3}) {
     Code2WavStream stream(*(*model)->code2wav);
     std::vector<float> streamed;
