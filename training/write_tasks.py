@@ -4,7 +4,7 @@ usage: python write_tasks.py --data DIR --out DIR [--understanding DIR] [--count
 
 Typed questions in wordings kept back, as first and as second turn, and such as it cannot know; typed coffee orders; digits of the
 speaker kept back; photos kept back (their draw needs PyTorch; without it they are left out, which is said); voice orders kept back,
-as recorded and with kitchens and people behind them. With `--understanding`, the folder joint.py works in: questions and orders by
+as recorded and with a kitchen and a cafe behind them (noises.py, not those of training). With `--understanding`, the folder joint.py works in: questions and orders by
 the voices kept back, answered and written down, words in fonts kept back, ends of turns, and sounds in which nobody speaks.
 """
 
@@ -114,6 +114,24 @@ def voice_orders(data: Path, out: Path) -> tuple[list[dict], list[dict]]:
             [{"audio": f"orders/{clip}", "answer": orders.confirmation(order["slots"])} for clip, order in held.items()])
 
 
+def orders_in_noise(data: Path, out: Path) -> list[dict]:
+    """The orders kept back with noises behind them that training does not know how to make."""
+    import noises
+
+    rng, items = np.random.default_rng(20), []
+    labels = json.loads((data / "voice-orders/labels.json").read_text())
+    clips = {name: noises.read(data / "voice-orders/clips" / name) for name in sorted(labels) if orders.held_clip(name)}
+    for name, clip in clips.items():
+        others = [x for other, x in clips.items() if other != name]
+        for kind in ("kitchen", "cafe"):
+            for decibels in (24, 18, 12, 6):
+                behind = noises.kitchen(len(clip), rng) if kind == "kitchen" else noises.cafe(len(clip), others, rng)
+                file = f"orders-in-noise/{Path(name).stem}-{kind}-{decibels}.wav"
+                write_wav(out / file, 32767 * noises.mixed(clip, behind, decibels))
+                items.append({"audio": file, "text": orders.JSON_QUESTION, "answer": labels[name], "group": f"{kind} {decibels} dB"})
+    return items
+
+
 def write_wav(path: Path, samples: np.ndarray) -> None:
     from scipy.io import wavfile
 
@@ -138,7 +156,8 @@ def noisy_orders(data: Path, out: Path, understanding: Path) -> list[dict]:
                 back *= float((said**2).mean() / max(1e-9, (back**2).mean())) ** 0.5 * 10 ** (-decibels / 20)
                 name = f"orders-noisy/{number}-{kind}-{decibels}.wav"
                 write_wav(out / name, ((clean + back) * 0.6).clip(-1, 1) * 32767)
-                items.append({"audio": name, "text": orders.JSON_QUESTION, "answer": {"intent": "orderDrink", "slots": slots}})
+                items.append({"audio": name, "text": orders.JSON_QUESTION, "answer": {"intent": "orderDrink", "slots": slots},
+                              "group": f"{kind} {decibels} dB"})
     return items
 
 
@@ -203,10 +222,11 @@ def main() -> None:
     as_json, confirmed = voice_orders(args.data, args.out)
     write(args.out, "orders", "json", as_json)
     write(args.out, "orders_confirmed", "exact", confirmed)
+    write(args.out, "orders_in_noise", "json", orders_in_noise(args.data, args.out))
     if args.understanding:
         write(args.out, "orders_noisy", "json", noisy_orders(args.data, args.out, args.understanding))
         for name, items in heard(args.data, args.out, args.understanding).items():
-            write(args.out, name, "exact", items)
+            write(args.out, name, "wer" if name == "transcripts" else "exact", items)
         write(args.out, "words", "exact", words(args.out, args.count))
     try:
         write(args.out, "photos", "exact", photos(args.data, args.out, 2 * args.count))

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <optional>
 
 #include "base/thread_pool.h"
@@ -105,8 +106,7 @@ Result<int> evaluate(const EvalOptions& options) {
   }
   TRY(const Asked asked, make_answerer(options));
   std::vector<eval::Row> rows;
-  std::vector<std::vector<eval::Figure>> other_figures;
-  other_figures.reserve(tasks.size());
+  std::deque<eval::Figure> other_figures;  // rows point to them
   int64_t failed = 0;
   for (const eval::Task& task : tasks) {
     eval::Run run;
@@ -121,12 +121,23 @@ Result<int> evaluate(const EvalOptions& options) {
       failed += run.failed;
     }
     TRY(const auto mine, eval::figures(task, results, options.model, options.limit));
+    std::vector<eval::Figure> theirs;
     if (!options.against.empty()) {
-      TRY(auto theirs, eval::figures(task, others, other_model, options.limit));
-      other_figures.push_back(std::move(theirs));
+      TRY(theirs, eval::figures(task, others, other_model, options.limit));
     }
     show_wrong(task, results, options, mine.front());
-    for (size_t m = 0; m < mine.size(); ++m) rows.push_back({task.name, mine[m], options.against.empty() ? nullptr : &other_figures.back()[m]});
+    const auto add = [&](const std::string& name, eval::Figure figure, const eval::Figure* other) {
+      if (other != nullptr) other_figures.push_back(*other);
+      rows.push_back({name, std::move(figure), other != nullptr ? &other_figures.back() : nullptr});
+    };
+    for (size_t m = 0; m < mine.size(); ++m) add(task.name, mine[m], theirs.empty() ? nullptr : &theirs[m]);
+    for (const std::string& group : eval::groups_of(task)) {
+      for (size_t m = 0; m < mine.size(); ++m) {
+        if (eval::Figure part = mine[m].of_group(task, group); !part.right.empty()) {
+          add("  " + (group.empty() ? std::string("others") : group), std::move(part), theirs.empty() ? nullptr : &theirs[m]);
+        }
+      }
+    }
   }
   std::fputs(eval::table_of(rows).c_str(), stdout);
   return failed > 0 ? 1 : 0;

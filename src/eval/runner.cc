@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -88,6 +89,10 @@ Result<std::vector<Figure>> figures(const Task& task, const Results& results, co
     if (!outcome) continue;
     TRY(const auto right, score(task, items[i], *outcome));
     for (size_t m = 0; m < list.size(); ++m) {
+      if (task.metrics[m].rule == Rule::wer) {
+        TRY(const WordErrors words, word_errors(task, items[i], *outcome));
+        list[m].shares.push_back({words.errors, words.words});
+      }
       list[m].right.push_back(right[m]);
       list[m].items.push_back(i);
       list[m].as_letters = list[m].as_letters || outcome->chose_letter;
@@ -96,32 +101,78 @@ Result<std::vector<Figure>> figures(const Task& task, const Results& results, co
   return list;
 }
 
+Figure Figure::of_group(const Task& task, const std::string& group) const {
+  Figure part{.metric = metric, .as_letters = as_letters};
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (task.items[items[i]].group != group) continue;
+    part.right.push_back(right[i]);
+    part.items.push_back(items[i]);
+    if (!shares.empty()) part.shares.push_back(shares[i]);
+  }
+  return part;
+}
+
+std::vector<std::string> groups_of(const Task& task) {
+  std::vector<std::string> groups;
+  for (const Item& item : task.items) {
+    if (std::ranges::find(groups, item.group) == groups.end()) groups.push_back(item.group);
+  }
+  if (groups.size() < 2) groups.clear();
+  return groups;
+}
+
+namespace {
+
+Share sum_of(const Figure& figure) {
+  if (figure.shares.empty()) return {figure.count(), std::ssize(figure.right)};
+  Share sum;
+  for (const Share& one : figure.shares) {
+    sum.part += one.part;
+    sum.whole += one.whole;
+  }
+  return sum;
+}
+
+double percent(const Share& share) { return share.whole == 0 ? 0 : 100.0 * static_cast<double>(share.part) / static_cast<double>(share.whole); }
+
+/// How two models compare on the items both have results of: the other's share, who alone is right how often, and p.
+std::vector<std::string> comparison(const Figure& mine, const Figure& other) {
+  std::map<size_t, size_t> places;
+  for (size_t i = 0; i < other.items.size(); ++i) places[other.items[i]] = i;
+  Figure a, b;
+  int64_t only_mine = 0, only_theirs = 0;
+  for (size_t i = 0; i < mine.items.size(); ++i) {
+    const auto place = places.find(mine.items[i]);
+    if (place == places.end()) continue;
+    a.right.push_back(mine.right[i]);
+    b.right.push_back(other.right[place->second]);
+    if (!mine.shares.empty()) {
+      a.shares.push_back(mine.shares[i]);
+      b.shares.push_back(other.shares[place->second]);
+    }
+    only_mine += a.right.back() && !b.right.back();
+    only_theirs += !a.right.back() && b.right.back();
+  }
+  if (a.right.empty()) return {"-", "-", "-", "-"};
+  const std::string of = a.right.size() == mine.right.size() ? "" : fmt::format(" of {}", a.right.size());
+  const std::string theirs = fmt::format("{:.1f}{}", percent(sum_of(b)), of);
+  if (!mine.shares.empty()) return {theirs, "-", "-", fmt::format("{:.2g}", permutation_test(a.shares, b.shares))};
+  return {theirs, std::to_string(only_mine), std::to_string(only_theirs), fmt::format("{:.2g}", mcnemar(only_mine, only_theirs))};
+}
+
+}  // namespace
+
 std::string table_of(const std::vector<Row>& rows) {
   const bool compared = std::ranges::any_of(rows, [](const Row& row) { return row.other != nullptr; });
   std::vector<std::vector<std::string>> cells = {{"task", "metric", "right", "of", "%", "95 % interval"}};
   if (compared) cells[0].insert(cells[0].end(), {"other %", "only this", "only other", "p"});
   for (const Row& row : rows) {
-    const auto all = static_cast<int64_t>(row.mine.right.size()), right = row.mine.count();
-    const Interval interval = wilson(right, all);
-    const double share = all == 0 ? 0 : 100.0 * static_cast<double>(right) / static_cast<double>(all);
-    std::vector<std::string> line = {row.task, row.mine.metric + (row.mine.as_letters ? " (letters)" : ""), std::to_string(right), std::to_string(all),
-                                     fmt::format("{:.1f}", share), fmt::format("{:.1f} - {:.1f}", 100 * interval.low, 100 * interval.high)};
-    if (compared && row.other) {
-      std::map<size_t, bool> others;
-      for (size_t i = 0; i < row.other->items.size(); ++i) others[row.other->items[i]] = row.other->right[i];
-      int64_t both = 0, theirs = 0, only_mine = 0, only_theirs = 0;
-      for (size_t i = 0; i < row.mine.items.size(); ++i) {
-        const auto other = others.find(row.mine.items[i]);
-        if (other == others.end()) continue;
-        ++both;
-        theirs += other->second;
-        only_mine += row.mine.right[i] && !other->second;
-        only_theirs += !row.mine.right[i] && other->second;
-      }
-      const bool same = both == all && both > 0;
-      line.insert(line.end(), {both == 0 ? "-" : fmt::format("{:.1f}{}", 100.0 * static_cast<double>(theirs) / static_cast<double>(both), same ? "" : fmt::format(" of {}", both)),
-                               std::to_string(only_mine), std::to_string(only_theirs), both == 0 ? "-" : fmt::format("{:.2g}", mcnemar(only_mine, only_theirs))});
-    }
+    const Share sum = sum_of(row.mine);
+    const Interval interval = row.mine.shares.empty() ? wilson(sum.part, sum.whole) : bootstrap(row.mine.shares);
+    std::vector<std::string> line = {row.task, row.mine.metric + (row.mine.as_letters ? " (letters)" : ""), std::to_string(sum.part), std::to_string(sum.whole),
+                                     fmt::format("{:.1f}", percent(sum)), fmt::format("{:.1f} - {:.1f}", 100 * interval.low, 100 * interval.high)};
+    if (!row.mine.shares.empty()) line[1] += " (wrong words)";
+    if (compared && row.other) std::ranges::move(comparison(row.mine, *row.other), std::back_inserter(line));
     line.resize(cells[0].size());
     cells.push_back(std::move(line));
   }

@@ -7,6 +7,7 @@
 
 #include "eval/answerer.h"
 #include "eval/results.h"
+#include "eval/statistics.h"
 #include "eval/task.h"
 
 namespace calliope::eval {
@@ -31,13 +32,18 @@ Result<Run> run_task(const Task& task, Answerer& answerer, Results& results, con
 struct Figure {
   std::string metric;
   std::vector<bool> right;
+  std::vector<Share> shares = {};  ///< of a metric that counts parts of items, such as words; else none
   std::vector<size_t> items;  ///< the items they belong to
   bool as_letters = false;
   int64_t count() const;
+  /// The same of the items of one group alone.
+  Figure of_group(const Task& task, const std::string& group) const;
 };
+/// The groups of a task's items in the order they come in; none when there are not at least two.
+std::vector<std::string> groups_of(const Task& task);
 Result<std::vector<Figure>> figures(const Task& task, const Results& results, const std::string& model, int64_t limit = 0);
 
-/// A table of all figures with Wilson's intervals; and, where there are figures to compare with, theirs on the same items, on
+/// A table of all figures with Wilson's intervals, or for shares those of the bootstrap; and, where there are figures to compare with, theirs on the same items, on
 /// how many the two disagree, and McNemar's p.
 struct Row {
   std::string task;

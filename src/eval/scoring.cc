@@ -6,6 +6,9 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
+#include <numeric>
+#include <optional>
+#include <utility>
 
 #include "base/utf8.h"
 #include "eval/pattern.h"
@@ -98,6 +101,8 @@ Result<bool> matches(const Metric& metric, std::string answer, std::string expec
       TRY(const Pattern pattern, Pattern::compile(expected));
       return pattern.in(answer);
     }
+    case Rule::wer:
+    case Rule::words: return word_errors(answer, expected).errors == 0;
     case Rule::letter: return false;
   }
   return false;
@@ -122,17 +127,47 @@ int likeliest(const Item& item, const std::vector<double>& log_probabilities, bo
 
 Result<Rule> rule_named(const std::string& name) {
   static const std::map<std::string, Rule> rules = {{"exact", Rule::exact}, {"loose", Rule::loose}, {"contains", Rule::contains},
-                                                    {"number", Rule::number}, {"json", Rule::json}, {"regex", Rule::regex}};
+                                                    {"number", Rule::number}, {"json", Rule::json}, {"regex", Rule::regex}, {"wer", Rule::wer}};
   if (const auto found = rules.find(name); found != rules.end()) return found->second;
-  return fail(ErrorCode::invalid_argument, "there is no rule '" + name + "': known are exact, loose, contains, number, json and regex");
+  return fail(ErrorCode::invalid_argument, "there is no rule '" + name + "': known are exact, loose, contains, number, json, regex and wer");
 }
 
-std::string loosened(std::string_view text) {
+std::vector<std::string> spoken_words(std::string_view text) {
   std::string spaced;
   for (const char c : model::jinja::lower(utf8_lossy(text))) spaced += punctuation(static_cast<unsigned char>(c)) && c != '\'' ? ' ' : c;
   std::erase(spaced, '\'');
+  return words_of(spaced);
+}
+
+// Levenshtein's distance, of words.
+WordErrors word_errors(std::string_view answer, std::string_view expected) {
+  const auto said = spoken_words(answer), wanted = spoken_words(expected);
+  std::vector<int64_t> row(wanted.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 0; i < said.size(); ++i) {
+    int64_t diagonal = std::exchange(row[0], static_cast<int64_t>(i) + 1);
+    for (size_t k = 0; k < wanted.size(); ++k) {
+      const int64_t changed = diagonal + (said[i] == wanted[k] ? 0 : 1);
+      diagonal = row[k + 1];
+      row[k + 1] = std::min({changed, diagonal + 1, row[k] + 1});
+    }
+  }
+  return {row.back(), static_cast<int64_t>(wanted.size())};
+}
+
+Result<WordErrors> word_errors(const Task& task, const Item& item, const Outcome& outcome) {
+  TRY(const std::string text, filtered(task, outcome.text));
+  std::optional<WordErrors> best;
+  for (const std::string& expected : item.answers) {
+    const WordErrors one = word_errors(text, expected);
+    if (!best || one.errors < best->errors) best = one;
+  }
+  return best.value_or(WordErrors{});
+}
+
+std::string loosened(std::string_view text) {
   std::string out;
-  for (const std::string& word : words_of(spaced)) {
+  for (const std::string& word : spoken_words(text)) {
     if (word == "a" || word == "an" || word == "the") continue;
     if (!out.empty()) out += ' ';
     out += word;

@@ -24,6 +24,18 @@ Result<std::string> filtered(const Task& task, std::string text);
 /// Which choice a written answer names: by its letter standing alone, or by its text; -1 when it names none or several.
 int choice_named(std::string_view answer, const std::vector<std::string>& choices);
 
+/// Words of a transcript as they are compared: lower case, without punctuation; digits are not words for numbers.
+std::vector<std::string> spoken_words(std::string_view text);
+
+/// How many words must be put in, left out or changed to make the expected text of an answer, and how many that has.
+struct WordErrors {
+  int64_t errors = 0;
+  int64_t words = 0;
+};
+WordErrors word_errors(std::string_view answer, std::string_view expected);
+/// The same of an outcome, against the expected answer that is nearest.
+Result<WordErrors> word_errors(const Task& task, const Item& item, const Outcome& outcome);
+
 /// Whether each of the task's metrics counts the outcome as right.
 Result<std::vector<bool>> score(const Task& task, const Item& item, const Outcome& outcome);
 

@@ -29,6 +29,23 @@ TEST(Scoring, Rules) {
   EXPECT_FALSE(rule_named("fuzzy"));
 }
 
+TEST(Scoring, WordErrors) {
+  const auto errors = [](const char* answer, const char* expected) {
+    const WordErrors counted = word_errors(answer, expected);
+    return std::pair(counted.errors, counted.words);
+  };
+  EXPECT_EQ(errors("A large  latte, please!", "a Large latte please"), std::pair(int64_t{0}, int64_t{4}));
+  EXPECT_EQ(errors("the latte", "a large latte please"), std::pair(int64_t{3}, int64_t{4}));   // one changed, two left out
+  EXPECT_EQ(errors("I'd like a like a mocha", "I'd like a mocha"), std::pair(int64_t{2}, int64_t{4}));  // two put in
+  EXPECT_EQ(errors("", "one two"), std::pair(int64_t{2}, int64_t{2}));
+  EXPECT_EQ(errors("one two three", ""), std::pair(int64_t{3}, int64_t{0}));
+  const Task task{.name = "t", .metrics = {{.name = "wer", .rule = Rule::wer}, {.name = "all words", .rule = Rule::words}}};
+  const Item item{.id = "1", .answers = {"one two three", "one to three"}};
+  EXPECT_EQ(word_errors(task, item, {.text = "one to tree"})->errors, 1);
+  EXPECT_EQ(*score(task, item, {.text = "One, to three."}), (std::vector<bool>{true, true}));
+  EXPECT_EQ(*score(task, item, {.text = "one to tree"}), (std::vector<bool>{false, false}));
+}
+
 TEST(Scoring, FiltersComeBeforeTheRule) {
   Task task{.name = "t"};
   task.filters = {{.kind = Filter::Kind::regex, .pattern = R"(#### (-?[0-9.,]+))"}, {}};

@@ -28,6 +28,7 @@ struct Item {
   std::vector<std::string> answers = {};  ///< any of them is right
   std::vector<std::string> choices = {};  ///< to choose among
   int right = -1;                         ///< which of `choices`; -1: `answers` count
+  std::string group = {};                 ///< of what kind it is; kinds have rows of their own
 };
 
 /// How a written answer is held to the expected ones.
@@ -38,6 +39,8 @@ enum class Rule {
   number,    ///< the last number in it is the expected one
   json,      ///< the same JSON value, order of keys aside
   regex,     ///< the expected is a pattern (PCRE) that matches somewhere
+  wer,       ///< the share of wrong words among all (word error rate)
+  words,     ///< no word is wrong
   letter,    ///< names one of the choices A, B, C, ... or has its text (VLMEvalKit's can_infer)
 };
 Result<Rule> rule_named(const std::string& name);

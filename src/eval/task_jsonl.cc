@@ -74,6 +74,7 @@ Result<void> read_head(const json::value& value, Task& task, std::string& system
       auto rule = rule_named(std::string(setting.get_string()));
       if (!rule) return wrong(place, rule.error().message);
       task.metrics = {{.name = std::string(setting.get_string()), .rule = *rule}};
+      if (*rule == Rule::wer) task.metrics.push_back({.name = "all words", .rule = Rule::words});
     } else return wrong(place, "'" + std::string(key) + "' of 'task' is not known or of the wrong type: known are name, rule, max_tokens and system");
   }
   return {};
@@ -85,6 +86,8 @@ Result<Item> item_of(const json::object& object, const Task& task, const std::st
   item.id = ids.empty() ? std::to_string(task.items.size()) : ids[0];
   TRY(item.turns, turns_of(object, system, path, place));
   TRY(item.answers, texts(object, "answer", place));
+  TRY(const auto group, texts(object, "group", place));
+  if (!group.empty()) item.group = group[0];
   TRY(item.choices, texts(object, "choices", place));
   if (item.answers.empty()) return wrong(place, "there is no 'answer'");
   if (item.choices.empty()) return item;

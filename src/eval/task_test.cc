@@ -37,6 +37,19 @@ class TaskFiles : public testing::Test {
   fs::path folder_;
 };
 
+TEST_F(TaskFiles, JsonlOfTranscriptsByGroup) {
+  const auto task = read_task(write("t.jsonl", R"({"task":{"rule":"wer"}}
+{"text":"q","answer":"a","group":"cafe, 6 dB"}
+{"text":"q","answer":"a"}
+)"));
+  ASSERT_TRUE(task) << task.error().message;
+  ASSERT_EQ(task->metrics.size(), 2u);
+  EXPECT_EQ(task->metrics[0].rule, Rule::wer);
+  EXPECT_EQ(task->metrics[1].rule, Rule::words);
+  EXPECT_EQ(task->items[0].group, "cafe, 6 dB");
+  EXPECT_EQ(task->items[1].group, "");
+}
+
 TEST_F(TaskFiles, Jsonl) {
   const auto task = read_task(write("t.jsonl", R"({"task":{"name":"mixed","rule":"loose","max_tokens":9,"system":"Be brief."}}
 {"id":"a","text":"What is it?","image":["x.png","/y.png"],"audio":"z.wav","answer":["A cat.","Cat"]}
