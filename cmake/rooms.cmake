@@ -68,7 +68,7 @@ endfunction()
 # And two for tests/, which cross rooms.
 function(calliope_tests)
   find_package(GTest REQUIRED)
-  calliope_room_tests(base tensor kernels model reading engine media assistant store api realtime channels server eval cli)
+  calliope_room_tests(base tensor kernels model reading engine media assistant store api hearing realtime channels server eval cli)
   # The numbers against transformers': their own program, so that it needs no more than the engine.
   file(GLOB parity CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/parity_*.cc)
   calliope_test(parity_test "${parity}" engine)

@@ -22,6 +22,7 @@ import export as voice_export  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
 from talker import Talker  # noqa: E402
 from understanding import config as understanding_config  # noqa: E402
+from understanding import orders  # noqa: E402
 
 
 def model_config(ids) -> dict:
@@ -58,7 +59,7 @@ def preprocessor_config() -> dict:
         "processor_class": "Qwen3OmniMoeProcessor",
         "chunk_length": 300, "dither": 0.0, "feature_size": 128, "hop_length": 160, "n_fft": 400, "n_samples": 4800000,
         "nb_max_frames": 30000, "padding_side": "right", "padding_value": 0.0, "return_attention_mask": True,
-        "sampling_rate": 16000,
+        "sampling_rate": 16000, "sound_peak": 0.6, "sound_margin_ms": 100,
         "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "patch_size": vision["patch_size"],
         "temporal_patch_size": vision["temporal_patch_size"], "merge_size": vision["spatial_merge_size"],
         "min_pixels": understanding_config.MIN_PIXELS, "max_pixels": understanding_config.MAX_PIXELS,
@@ -90,7 +91,7 @@ def main() -> None:
     write("preprocessor_config.json", preprocessor_config())
     end = [token_id("<|im_end|>"), token_id("<|endoftext|>")]
     write("generation_config.json", {"do_sample": False, "eos_token_id": end, "pad_token_id": token_id("<|endoftext|>"),
-                                     **voice_config.GENERATION})
+                                     **voice_config.GENERATION, "transcription_prompt": orders.TRANSCRIBE, "transcription_seconds": 8})
 
     thinker = torch.load(args.understanding / "thinker.pt", map_location="cpu", weights_only=False)["ema"]
     tensors = {f"thinker.{name}": value.to(torch.float16).contiguous().clone() for name, value in thinker.items()}

@@ -8,6 +8,7 @@
 #include "assistant/engine_stats.h"
 #include "assistant/event.h"
 #include "assistant/request.h"
+#include "assistant/transcription.h"
 #include "base/result.h"
 
 namespace calliope::assistant {
@@ -37,6 +38,8 @@ class Engine {
   virtual std::vector<std::string> model_names() const = 0;
   /// Voices the model can speak with.
   virtual std::vector<std::string> voices() const = 0;
+  /// How the model is asked for a transcript.
+  virtual TranscriptionStyle transcription_style() const { return {}; }
 };
 
 }  // namespace calliope::assistant

@@ -22,6 +22,7 @@ struct Image {
 struct Sound {
   static constexpr int kSampleRate = 16000;
   std::vector<float> samples;
+  bool live = false;  ///< it was heard while it was spoken, and is the same sound as the LiveSound it was then
 };
 
 using ImagePart = std::shared_ptr<const Image>;

@@ -86,6 +86,29 @@ void add_speak(CLI::App& app, SpeakOptions& options) {
       "  echo Hello | calliope speak -o - | aplay\n");
 }
 
+void add_transcribe(CLI::App& app, TranscribeOptions& options) {
+  auto* command = app.add_subcommand("transcribe", "Write down what is said in sound files, a line of text for each");
+  command->add_option("file", options.files, "Sound files (WAV, MP3, M4A, Ogg, WebM, FLAC)")
+      ->required()
+      ->check(existing_file())
+      ->type_name("FILE...");
+  command->add_option("--language", options.language, "Language that is spoken, for example en, where the model asks for it")
+      ->check(not_empty())
+      ->type_name("CODE");
+  command->add_option("--prompt", options.prompt, "What it is about, where the model asks for it")->type_name("TEXT");
+  command->add_option("--format", options.format, "text, json, verbose_json, srt or vtt; the last three say when what was said")
+      ->check(one_of({"text", "json", "verbose_json", "srt", "vtt"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  command->add_flag("--times", options.times, "Print how long each took");
+  add_model_option(*command, "-m,--model", options.model);
+  add_threads_option(*command, options.threads);
+  command->footer(
+      "Examples:\n"
+      "  calliope transcribe note.m4a\n"
+      "  calliope transcribe talk.mp3 --format srt > talk.srt\n");
+}
+
 void add_bench(CLI::App& app, BenchOptions& options) {
   auto* command = app.add_subcommand("bench", "Measure prefill and decode speed, or that of speech");
   add_model_option(*command, "model,-m,--model", options.model);
@@ -209,6 +232,8 @@ int run_command_line(int argc, const char* const* argv) {
   add_ask(app, ask);
   SpeakOptions speak;
   add_speak(app, speak);
+  TranscribeOptions transcribe;
+  add_transcribe(app, transcribe);
   ServeOptions serve;
   add_serve_options(*app.add_subcommand("serve", "Serve the app and the OpenAI-compatible API"), serve);
   InfoOptions info;
@@ -244,6 +269,7 @@ int run_command_line(int argc, const char* const* argv) {
   const std::string chosen = app.get_subcommands().front()->get_name();
   if (chosen == "ask") return run_ask(ask);
   if (chosen == "speak") return run_speak(speak);
+  if (chosen == "transcribe") return run_transcribe(transcribe);
   if (chosen == "serve") return run_serve(serve);
   if (chosen == "info") return run_info(info);
   if (chosen == "bench") return run_bench(bench);

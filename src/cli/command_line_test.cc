@@ -57,6 +57,9 @@ TEST(CommandLine, EveryMisuseSaysWhatToDo) {
       {{"ask", "hi", "--audio", "/"}, "'/' is a folder"},
       {{"ask", "hi", "--speak", ""}, "--speak: must not be empty"},
       {{"ask", "hi", "--voice", "anna"}, "--voice requires --speak"},
+      {{"transcribe"}, "file is required"},
+      {{"transcribe", "no-such.wav"}, "there is no file 'no-such.wav'"},
+      {{"transcribe", CALLIOPE_SOURCE_DIR "/LICENSE", "--format", "xml"}, "--format: must be text, json, verbose_json, srt or vtt, not 'xml'"},
       {{"serve", "--port", "99999"}, "--port: must be a whole number from 0 to 65535, not '99999'"},
       {{"serve", "--api-key", ""}, "--api-key: must not be empty"},
       {{"info", "a", "b"}, "'b' is one argument too many"},
@@ -81,7 +84,7 @@ TEST(CommandLine, EveryMisuseSaysWhatToDo) {
 }
 
 TEST(CommandLine, HelpIsForPeople) {
-  for (const char* command : {"ask", "speak", "serve", "info", "bench", "trace", "quantize", "perplexity"}) {
+  for (const char* command : {"ask", "speak", "transcribe", "serve", "info", "bench", "trace", "quantize", "perplexity"}) {
     const Outcome outcome = run({command, "--help"});
     EXPECT_EQ(outcome.status, 0);
     EXPECT_THAT(outcome.out, HasSubstr("Usage: calliope " + std::string(command)));
@@ -151,6 +154,7 @@ TEST(CommandLine, AModelThatIsNotThereIsNamed) {
     EXPECT_EQ(outcome.status, 1);
     EXPECT_THAT(outcome.err, HasSubstr("there is no checkpoint folder /no/such/model")) << command;
   }
+  EXPECT_THAT(run({"transcribe", CALLIOPE_SOURCE_DIR "/LICENSE", "-m", "/no/such/model"}).err, HasSubstr("there is no checkpoint folder"));
   EXPECT_THAT(run({"info", CALLIOPE_SOURCE_DIR "/LICENSE"}).err, HasSubstr("is a file, not a checkpoint folder"));
 }
 

@@ -53,6 +53,18 @@ struct SpeakOptions {
 /// Reads a text aloud into a file, as it is spoken. Returns the exit status.
 int run_speak(const SpeakOptions& options);
 
+struct TranscribeOptions {
+  std::string model;
+  std::vector<std::string> files;
+  std::string language;
+  std::string prompt;
+  std::string format = "text";  ///< or json, verbose_json, srt, vtt
+  int threads = 0;
+  bool times = false;  ///< print how long each took to stderr
+};
+/// Writes down what is said in each file, to stdout. Returns the exit status: 1 when a file could not be.
+int run_transcribe(const TranscribeOptions& options);
+
 struct InfoOptions {
   std::string model;
 };

@@ -12,6 +12,7 @@
 
 #include "engine/scheduler.h"
 #include "engine/session.h"
+#include "engine/sound_preparation.h"
 #include "engine/waiting_queue.h"
 
 namespace calliope::engine {
@@ -165,6 +166,11 @@ Result<void> Engine::check_memory(const model::Model& model, const KvOptions& op
 
 Result<void> Engine::submit(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop) {
   TRY_VOID(check_request(*state_->model, request));
+  for (auto& turn : request.turns) {
+    for (auto& part : turn.parts) {
+      if (auto* sound = std::get_if<assistant::SoundPart>(&part)) *sound = prepared(std::move(*sound), state_->model->log_mel.config());
+    }
+  }
   const auto ring = [bell = state_->bell] { bell->ring(); };
   {
     const std::lock_guard lock(state_->mutex);
@@ -210,5 +216,13 @@ assistant::EngineStats Engine::stats() const {
 std::vector<std::string> Engine::model_names() const { return {state_->options.model_name}; }
 
 std::vector<std::string> Engine::voices() const { return voice_names(*state_->model); }
+
+assistant::TranscriptionStyle Engine::transcription_style() const {
+  const model::GenerationConfig& generation = state_->model->generation;
+  assistant::TranscriptionStyle style;
+  if (!generation.transcription_prompt.empty()) style.question = generation.transcription_prompt;
+  if (generation.transcription_seconds > 0) style.most_seconds = generation.transcription_seconds;
+  return style;
+}
 
 }  // namespace calliope::engine

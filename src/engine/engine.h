@@ -35,6 +35,7 @@ class Engine final : public assistant::Engine {
   assistant::EngineStats stats() const override;
   std::vector<std::string> model_names() const override;
   std::vector<std::string> voices() const override;
+  assistant::TranscriptionStyle transcription_style() const override;
 
  private:
   struct State;

@@ -153,12 +153,14 @@ TEST(GenerationJson, DefaultsAndMistakes) {
   EXPECT_TRUE(empty->talker.do_sample);
   const auto config = parse_generation_config(
       R"({"eos_token_id":[5,6],"temperature":0.5,"talker_top_k":3,"thinker_top_p":0.25,"talker_max_new_tokens":10,"other":{},
-          "talker_alignment_heads":[[1,0],[2,3]]})");
+          "talker_alignment_heads":[[1,0],[2,3]],"transcription_prompt":"Write.","transcription_seconds":8})");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->eos_token_ids, (std::vector<int32_t>{5, 6}));
   EXPECT_FLOAT_EQ(config->thinker.temperature, 0.5f);
   EXPECT_FLOAT_EQ(config->thinker.top_p, 0.25f);
   EXPECT_EQ(config->talker.top_k, 3);
+  EXPECT_EQ(config->transcription_prompt, "Write.");
+  EXPECT_EQ(config->transcription_seconds, 8);
   EXPECT_EQ(config->talker_alignment_heads, (std::vector<AttentionHead>{{1, 0}, {2, 3}}));
   EXPECT_EQ(parse_generation_config("{\"eos_token_id\":7}")->eos_token_ids, std::vector<int32_t>{7});
   for (const auto& [text, field] : {std::pair<const char*, const char*>{"{\"temperature\":\"hot\"}", "temperature"},
@@ -169,6 +171,8 @@ TEST(GenerationJson, DefaultsAndMistakes) {
                                     {"{\"do_sample\":1}", "do_sample"},
                                     {"{\"repetition_penalty\":0}", "repetition_penalty"},
                                     {"{\"talker_max_new_tokens\":0}", "talker_max_new_tokens"},
+                                    {"{\"transcription_prompt\":7}", "transcription_prompt"},
+                                    {"{\"transcription_seconds\":0}", "transcription_seconds"},
                                     {"{\"talker_alignment_heads\":[[1]]}", "talker_alignment_heads"},
                                     {"{\"talker_alignment_heads\":[[1,-2]]}", "talker_alignment_heads"},
                                     {"{\"talker_alignment_heads\":[1,2]}", "talker_alignment_heads"},
@@ -211,6 +215,8 @@ TEST(PreprocessorJson, FlatAndNestedAndMistakes) {
                                               {"/n_fft", "1e9", "n_fft"},
                                               {"/hop_length", "0", "hop_length"},
                                               {"/dither", "0.1", "dither"},
+                                              {"/sound_peak", "1.5", "sound_peak"},
+                                              {"/sound_margin_ms", "-1", "sound_margin_ms"},
                                               {"/sampling_rate", "{}", "sampling_rate"}}) {
     const auto got = parse_log_mel_config(changed(json::parse(flat), pointer, value));
     ASSERT_FALSE(got) << pointer << " = " << value;

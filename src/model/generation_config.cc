@@ -59,6 +59,10 @@ Result<GenerationConfig> parse_generation_config(std::string_view json) {
   config.talker_passage_characters = static_cast<int>(characters);
   reader.integer("talker_passage_sentences", sentences, 0, 1 << 14);
   config.talker_passage_sentences = static_cast<int>(sentences);
+  int64_t seconds = config.transcription_seconds;
+  reader.text("transcription_prompt", config.transcription_prompt);
+  reader.integer("transcription_seconds", seconds, 1, 600);
+  config.transcription_seconds = static_cast<int>(seconds);
   read_heads(reader, value.get_object(), config.talker_alignment_heads);
   std::vector<int64_t> ids;
   const auto* eos = value.get_object().if_contains("eos_token_id");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct GenerationConfig {
   /// And of at most so many sentences (talker_passage_sentences); 0: any number.
   int talker_passage_sentences = 0;
   std::vector<int32_t> eos_token_ids;
+  /// What stands after a sound to get its transcript; {language} and {prompt} are filled in. Empty: the usual one.
+  std::string transcription_prompt;
+  int transcription_seconds = 0;  ///< the longest sound to be transcribed at once; 0: the usual
 };
 
 /// Reads generation_config.json; absent fields keep their defaults.

@@ -63,15 +63,19 @@ struct PaddedClip {
 Result<LogMelConfig> parse_log_mel_config(std::string_view json) {
   TRY(auto fields, PreprocessorFields::parse(json, "feature_extractor"));
   LogMelConfig config;
-  double dither = 0, padding = 0;
+  double dither = 0, padding = 0, peak = 0;
   fields.read("feature_size", config.mels, 1, 1024);
   fields.read("n_fft", config.n_fft, 2, 65536);
   fields.read("hop_length", config.hop_samples, 1, 65536);
   fields.read("sampling_rate", config.sample_rate, 1000, 384000);
   fields.read("padding_value", padding);
   fields.read("dither", dither);
+  fields.read("sound_peak", peak);
+  fields.read("sound_margin_ms", config.sound_margin_ms, 0, 1000);
   TRY_VOID(fields.done());
   config.padding_value = static_cast<float>(padding);
+  config.sound_peak = static_cast<float>(peak);
+  if (!(peak >= 0 && peak <= 1)) return fail(ErrorCode::invalid_argument, "preprocessor_config.json: sound_peak must be between 0 and 1", "sound_peak");
   if (config.n_fft % 2 != 0)
     return fail(ErrorCode::unsupported, "preprocessor_config.json: n_fft must be even", "n_fft");
   if (dither != 0) return fail(ErrorCode::unsupported, "preprocessor_config.json: dither must be 0", "dither");

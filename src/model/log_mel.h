@@ -18,6 +18,9 @@ struct LogMelConfig {
   int64_t hop_samples = 160;    ///< hop_length
   int64_t sample_rate = 16000;  ///< sampling_rate
   float padding_value = 0;      ///< what shorter clips of a batch are padded with
+  /// What sounds are like that the model was trained with; they are made so before anything else, and not by transformers.
+  float sound_peak = 0;         ///< the loudest sample; 0: as they come
+  int64_t sound_margin_ms = 0;  ///< of silence around them, at least
 };
 
 /// Reads a preprocessor_config.json (flat), or a processor_config.json with a "feature_extractor" object.

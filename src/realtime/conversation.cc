@@ -6,6 +6,8 @@
 #include <cmath>
 #include <random>
 
+#include "hearing/transcription_question.h"
+
 namespace calliope::realtime {
 
 using assistant::Role;
@@ -16,22 +18,6 @@ namespace {
 uint64_t random_seed() {
   thread_local std::mt19937_64 random{std::random_device{}()};
   return random();
-}
-
-/// What transformers' processors for such models are asked with.
-std::string transcription_question(const wire::Transcription& transcription) {
-  static constexpr std::pair<std::string_view, std::string_view> kLanguages[] = {
-      {"en", "English"}, {"de", "German"},     {"fr", "French"},  {"es", "Spanish"},
-      {"it", "Italian"}, {"pt", "Portuguese"}, {"zh", "Chinese"}, {"ja", "Japanese"},
-      {"ko", "Korean"},  {"ru", "Russian"},    {"nl", "Dutch"},   {"ar", "Arabic"}};
-  std::string language = transcription.language;
-  for (const auto& [code, name] : kLanguages) {
-    if (language == code) language = name;
-  }
-  std::string question = language.empty() ? "Transcribe the audio into text."
-                                          : fmt::format("Transcribe the {} audio into text.", language);
-  if (!transcription.prompt.empty()) question += " " + transcription.prompt;
-  return question;
 }
 
 }  // namespace
@@ -323,8 +309,9 @@ void Conversation::transcribe(const std::string& item_id) {
   if (item == nullptr || item->content.empty() || !item->content[0].sound || !session_.transcription) return;
   assistant::Request request;
   request.id = shared_.id("tran_");
-  request.turns = {
-      {.role = Role::user, .parts = {item->content[0].sound, transcription_question(*session_.transcription)}}};
+  std::string question = hearing::transcription_question(engine_->transcription_style(), session_.transcription->language,
+                                                         session_.transcription->prompt);
+  request.turns = {{.role = Role::user, .parts = {item->content[0].sound, std::move(question)}}};
   request.sampling.temperature = 0;
   request.max_tokens = 256;
   request.user = user_;
@@ -373,6 +360,7 @@ void Conversation::ask_whether_finished() {
   auto sound = std::make_shared<assistant::Sound>();
   const auto heard = input_.view(turn_->begin, turn_->end);
   sound->samples.assign(heard.begin(), heard.end());
+  sound->live = true;
   assistant::Request request;
   request.id = shared_.id("turn_");
   request.turns = {

@@ -65,6 +65,7 @@ void Conversation::on(const wire::CommitInput&) {
   auto sound = std::make_shared<assistant::Sound>();
   const auto heard = input_.view(begin, input_.end());
   sound->samples.assign(heard.begin(), heard.end());
+  sound->live = true;
   std::string item_id = shared_.id("item_");
   if (turn_) {
     item_id = turn_->item_id;

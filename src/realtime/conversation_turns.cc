@@ -1,6 +1,7 @@
 // When it is whose turn: speech begins, pauses, goes on and ends.
 #include <algorithm>
 
+#include "hearing/transcription_question.h"
 #include "realtime/conversation.h"
 
 namespace calliope::realtime {
@@ -115,6 +116,7 @@ void Conversation::pause_turn() {
     auto sound = std::make_shared<assistant::Sound>();
     const auto heard = input_.view(turn_->begin, turn_->end);
     sound->samples.assign(heard.begin(), heard.end());
+    sound->live = true;
     turn_->answer = hear(assistant::SoundPart(std::move(sound)));
   }
   if (session_.turn_detection.kind == Detection::Kind::semantic_vad) ask_whether_finished();
@@ -164,6 +166,7 @@ void Conversation::close_turn() {
   auto sound = std::make_shared<assistant::Sound>();
   const auto heard = input_.view(turn.begin, turn.end);
   sound->samples.assign(heard.begin(), heard.end());
+  sound->live = true;
   turn.sound = std::move(sound);
   shared_.outbox.push(wire::SpeechStopped{turn.item_id, ms_of(detector_->voice_end())});
   if (turn.interrupted && can_resume()) {
@@ -171,7 +174,7 @@ void Conversation::close_turn() {
     if (session_.transcription && voiced_ms < settings_.backchannel.count()) {
       assistant::Request request;
       request.id = shared_.id("tran_");
-      request.turns = {{.role = Role::user, .parts = {turn.sound, std::string("Transcribe the audio into text.")}}};
+      request.turns = {{.role = Role::user, .parts = {turn.sound, hearing::transcription_question(engine_->transcription_style(), {}, {})}}};
       request.sampling.temperature = 0;
       request.max_tokens = 32;
       request.user = user_;
@@ -254,6 +257,7 @@ void Conversation::idle() {
   auto sound = std::make_shared<assistant::Sound>();
   const auto heard = input_.view(begin, input_.end());
   sound->samples.assign(heard.begin(), heard.end());
+  sound->live = true;
   if (sound->samples.size() < kShortestSound) sound->samples.resize(kShortestSound);
   const std::string item_id = shared_.id("item_");
   shared_.outbox.push(wire::IdleTimeout{item_id, ms_of(begin), ms_of(input_.end())});

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "realtime/voice_detector.h"
+#include "hearing/voice_detector.h"
 
 namespace calliope::realtime {
 
@@ -11,7 +11,7 @@ namespace calliope::realtime {
 /// beginning.
 class TurnDetector {
  public:
-  static constexpr auto kFrame = static_cast<int64_t>(VoiceDetector::kFrameSamples);
+  static constexpr auto kFrame = static_cast<int64_t>(hearing::VoiceDetector::kFrameSamples);
   /// The probability of speech must stay over the threshold for so long, for speech to have begun.
   static constexpr int64_t kOnset = 3 * kFrame;
 
@@ -35,7 +35,7 @@ class TurnDetector {
   int64_t voiced_samples() const { return voiced_samples_; }
 
  private:
-  VoiceDetector detector_;
+  hearing::VoiceDetector detector_;
   int64_t position_;
   int64_t run_begin_ = -1;  ///< since when the probability is high
   int64_t begin_ = 0;

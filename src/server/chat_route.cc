@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "api/chat_response.h"
 #include "server/connection.h"
 
@@ -89,15 +91,7 @@ asio::awaitable<void> Connection::answer(std::string body) {
     const api::ErrorReply reply = api::error_reply(*submission.error, submission.stage);
     co_return co_await send_error(reply, retry_after(reply));
   }
-  // The timer stands in for a condition variable: an event cancels it.
-  events->attach([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) {
-      asio::post(self->stream_.get_executor(), [self] {
-        self->woken_ = true;
-        self->wake_timer_.cancel();
-      });
-    }
-  });
+  events->attach(waker());
   if (pending.stream) {
     co_await answer_streamed(*events, pending);
   } else {
@@ -105,12 +99,34 @@ asio::awaitable<void> Connection::answer(std::string body) {
   }
 }
 
-/// Waits for the next event, until a time at most. A client that has gone cancels the request.
+/// What makes wait_for look again, from any thread. The timer stands in for a condition variable: an event cancels it.
+std::function<void()> Connection::waker() {
+  return [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) {
+      asio::post(self->stream_.get_executor(), [self] {
+        self->woken_ = true;
+        self->wake_timer_.cancel();
+      });
+    }
+  };
+}
+
+void Connection::note_first_text() {
+  if (log_.first_ms < 0) log_.first_ms = ms_since(log_.start);
+}
+
 asio::awaitable<Connection::Wait> Connection::wait_for(EventQueue& events, std::optional<assistant::Event>& event,
+                                                       Clock::time_point until) {
+  const NextEvent next = [&] { return events.pop(); };
+  co_return co_await wait_for(next, event, until);
+}
+
+/// Waits for the next event, until a time at most. A client that has gone cancels the request.
+asio::awaitable<Connection::Wait> Connection::wait_for(const NextEvent& next, std::optional<assistant::Event>& event,
                                                        Clock::time_point until) {
   constexpr auto kLookForClient = std::chrono::milliseconds(200);
   while (true) {
-    event = events.pop();
+    event = next();
     if (event) co_return Wait::event;
     if (client_gone()) {
       log_.outcome = "client_gone";
@@ -194,17 +210,8 @@ asio::awaitable<void> Connection::answer_streamed(EventQueue& events, PendingAns
     }
     std::string out;
     if (wait == Wait::timeout) out = ": still here\n\n";
-    std::string head_bytes;
-    if (!begun) {
-      if (http_1_0_) keep_alive_ = false;
-      head_bytes =
-          head(200, "text/event-stream; charset=utf-8",
-               http_1_0_ ? "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
-                         : "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n") +
-          "\r\n";
-      out += stream.begin();
-      begun = true;
-    }
+    const bool first = !std::exchange(begun, true);
+    if (first) out += stream.begin();
     // Whatever else has come by now goes into the same write.
     while (event && !finished) {
       if (const auto* text = std::get_if<assistant::TextDelta>(&*event)) {
@@ -239,16 +246,27 @@ asio::awaitable<void> Connection::answer_streamed(EventQueue& events, PendingAns
       event = finished ? std::nullopt : events.pop();
     }
     if (out.empty()) continue;  // an empty chunk would end the stream
-    if (http_1_0_) {
-      head_bytes += out;
-    } else {
-      head_bytes += fmt::format("{:x}\r\n", out.size());
-      head_bytes += out;
-      head_bytes += finished ? "\r\n0\r\n\r\n" : "\r\n";
-    }
-    const bool written = co_await write(head_bytes);
+    const bool written = co_await write_events(out, first, finished);
     if (!written) co_return;
   }
+}
+
+/// Sends server-sent events, before the first of them the header.
+asio::awaitable<bool> Connection::write_events(std::string_view events, bool first, bool last) {
+  std::string bytes;
+  if (first) {
+    if (http_1_0_) keep_alive_ = false;
+    bytes = head(200, "text/event-stream; charset=utf-8",
+                 http_1_0_ ? "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
+                           : "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n") +
+            "\r\n";
+  }
+  if (http_1_0_) {
+    bytes += events;
+  } else {
+    bytes += fmt::format("{:x}\r\n{}\r\n{}", events.size(), events, last ? "0\r\n\r\n" : "");
+  }
+  co_return co_await write(bytes);
 }
 
 }  // namespace calliope::server

@@ -140,7 +140,7 @@ void Connection::end_request() {
   if (log_.status == 0) log_.status = log_.outcome == "header_timeout" || log_.outcome == "body_timeout" ? 408 : 499;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - log_.start).count();
   context_->metrics.request(route_label(log_.path), log_.method, log_.status, seconds);
-  if (log_.answered) context_->metrics.answer(log_.path == "/v1/audio/speech" ? "speech" : "chat", log_.outcome);
+  if (log_.answered) context_->metrics.answer(log_.api, log_.outcome);
   write_log(log_);
 }
 

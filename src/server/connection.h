@@ -14,6 +14,7 @@ namespace calliope::server {
 
 struct PendingAnswer;
 struct PendingSpeech;
+struct PendingTranscription;
 class RealtimeSession;
 
 /// What is told about one request when it is over.
@@ -28,6 +29,7 @@ struct RequestLog {
   double first_ms = -1;        ///< until the first delta of an answer
   double first_audio_ms = -1;  ///< until the first sound of an answer
   bool answered = false;       ///< the engine took it
+  std::string_view api = "chat";  ///< whose answer it was, as metrics call it
   std::string outcome = "ok";
   std::string detail = {};  ///< the message of an error
   assistant::Usage usage = {};
@@ -59,6 +61,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<bool> serve_one();
   asio::awaitable<bool> wait_for_first_byte();
   asio::awaitable<bool> read_body(Parser& parser);
+  asio::awaitable<bool> read_body_of_type(Parser& parser, std::string_view type);
   asio::awaitable<bool> write(std::string_view bytes);
   asio::awaitable<void> send(Reply reply);
   asio::awaitable<void> send_error(api::ErrorReply error, std::string headers = {});
@@ -81,6 +84,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> answer_whole(EventQueue& events, PendingAnswer& pending);
   asio::awaitable<void> answer_streamed(EventQueue& events, PendingAnswer& pending);
   enum class Wait { event, timeout, gone };
+  using NextEvent = std::function<std::optional<assistant::Event>()>;
+  asio::awaitable<Wait> wait_for(const NextEvent& next, std::optional<assistant::Event>& event,
+                                 std::chrono::steady_clock::time_point until);
   asio::awaitable<Wait> wait_for(EventQueue& events, std::optional<assistant::Event>& event,
                                  std::chrono::steady_clock::time_point until);
 
@@ -88,6 +94,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> speak(std::string body);
   asio::awaitable<void> speak_streamed(EventQueue& events, PendingSpeech& pending);
   asio::awaitable<void> refuse_speech(Error error, api::ErrorStage stage);
+  asio::awaitable<bool> write_events(std::string_view events, bool first, bool last);
+  std::function<void()> waker();
+  void note_first_text();
+
+  // transcription_route.cc: what is said in a sound
+  asio::awaitable<void> transcription(Parser& parser);
+  asio::awaitable<void> transcribe_whole(PendingTranscription& pending);
+  asio::awaitable<void> transcribe_streamed(PendingTranscription& pending);
+  asio::awaitable<void> refuse_transcription(Error error, api::ErrorStage stage);
+  asio::awaitable<void> refuse_translation();
 
   beast::tcp_stream stream_;
   const std::shared_ptr<Context> context_;

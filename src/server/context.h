@@ -86,6 +86,7 @@ struct Context {
   std::atomic<size_t> bodies_bytes = 0;
   const std::shared_ptr<realtime::MemoryBudget> realtime_memory =
       std::make_shared<realtime::MemoryBudget>(options.realtime_memory_bytes);
+  std::atomic<size_t> transcribed_bytes = 0;  ///< of all sounds being transcribed
 };
 
 /// Runs `work` on the worker threads and comes back with what it returned.

@@ -116,7 +116,7 @@ void write_process(PrometheusText& out) {
 }  // namespace
 
 std::string_view route_label(std::string_view path) {
-  static constexpr std::string_view kPaths[] = {"/v1/chat/completions", "/v1/audio/speech", "/v1/models",  "/v1/realtime", "/v1/realtime/client_secrets",
+  static constexpr std::string_view kPaths[] = {"/v1/chat/completions", "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/models",  "/v1/realtime", "/v1/realtime/client_secrets",
                                                 "/healthz",             "/readyz",     "/metrics"};
   for (const std::string_view known : kPaths) {
     if (path == known) return known;

@@ -46,7 +46,8 @@ asio::awaitable<void> Connection::route(Parser& parser) {
   const bool reading = method == http::verb::get || method == http::verb::head;
 
   const bool is_speech = path == "/v1/audio/speech", is_chat = path == "/v1/chat/completions" || is_speech, is_secret = path == "/v1/realtime/client_secrets";
-  const bool is_realtime = path == "/v1/realtime", is_post = is_chat || is_secret;
+  const bool is_transcription = path == "/v1/audio/transcriptions", is_translation = path == "/v1/audio/translations";
+  const bool is_realtime = path == "/v1/realtime", is_post = is_chat || is_secret || is_transcription || is_translation;
   const bool is_api = path == "/v1" || path.starts_with("/v1/");
   const bool is_model = path.starts_with("/v1/models/");
   const WebAsset* asset = is_api ? nullptr : find_web_asset(path);
@@ -65,7 +66,7 @@ asio::awaitable<void> Connection::route(Parser& parser) {
   }
   if (!known) {
     const std::string message =
-        fmt::format("Unknown request URL: {} {}. Requests go to /v1/chat/completions, /v1/audio/speech, /v1/realtime and /v1/models.", log_.method,
+        fmt::format("Unknown request URL: {} {}. Requests go to /v1/chat/completions, /v1/audio/speech, /v1/audio/transcriptions, /v1/realtime and /v1/models.", log_.method,
                     path.substr(0, 200));
     co_return co_await send_error(api::error_reply({.status = 404, .message = message, .code = "unknown_url"}));
   }
@@ -76,6 +77,8 @@ asio::awaitable<void> Connection::route(Parser& parser) {
                                   "Allow: " + allow + "\r\n");
   }
   if (is_chat) co_return co_await chat(parser);
+  if (is_transcription) co_return co_await transcription(parser);
+  if (is_translation) co_return co_await refuse_translation();
   if (is_secret) co_return co_await client_secret(parser);
   if (is_realtime) co_return co_await realtime(parser);
 
@@ -124,22 +127,28 @@ asio::awaitable<bool> Connection::admit(const http::request_header<>& header, co
   co_return false;
 }
 
-asio::awaitable<void> Connection::chat(Parser& parser) {
+/// Reads the body of a request to the engine, unless it is of another media type or the server is stopping; then tells so.
+asio::awaitable<bool> Connection::read_body_of_type(Parser& parser, std::string_view wanted) {
   std::string_view type = parser.get()[http::field::content_type];
   type = type.substr(0, type.find(';'));
   while (type.ends_with(' ')) type.remove_suffix(1);
-  if (!beast::iequals(type, "application/json")) {
-    const std::string message =
-        fmt::format("The body must be JSON with Content-Type: application/json, not '{}'.", type.substr(0, 100));
-    co_return co_await send_error(
-        api::error_reply({.status = 415, .message = message, .code = "unsupported_media_type"}));
+  if (!beast::iequals(type, wanted)) {
+    const bool is_json = wanted == "application/json";
+    const std::string message = fmt::format("The body must be {} with Content-Type: {}, not '{}'.", is_json ? "JSON" : "a form", wanted, type.substr(0, 100));
+    co_await send_error(api::error_reply({.status = 415, .message = message, .code = "unsupported_media_type"}));
+    co_return false;
   }
   if (context_->stopping) {
     const api::ErrorText text{
         .status = 503, .message = "The server is stopping.", .type = "server_error", .code = "stopping"};
-    co_return co_await send_error(api::error_reply(text), "Retry-After: 5\r\n");
+    co_await send_error(api::error_reply(text), "Retry-After: 5\r\n");
+    co_return false;
   }
-  const bool read = co_await read_body(parser);
+  co_return co_await read_body(parser);
+}
+
+asio::awaitable<void> Connection::chat(Parser& parser) {
+  const bool read = co_await read_body_of_type(parser, "application/json");
   if (!read) co_return;
   if (log_.path == "/v1/audio/speech") co_await speak(std::move(parser.get().body()));
   else co_await answer(std::move(parser.get().body()));

@@ -33,6 +33,7 @@ class ScriptedEngine : public assistant::Engine {
   }
   std::vector<std::string> model_names() const override { return {"scripted", "other/name"}; }
   std::vector<std::string> voices() const override { return {"default"}; }
+  assistant::TranscriptionStyle transcription_style() const override { return {.question = "{prompt}", .most_seconds = 2}; }
 
   assistant::EngineStats stats() const override {
     assistant::EngineStats stats;

@@ -28,6 +28,7 @@ struct ServerOptions {
 
   size_t body_bytes = 64u << 20;
   size_t all_bodies_bytes = 512u << 20;  ///< of all requests being read or parsed
+  size_t all_transcribed_bytes = 256u << 20;  ///< samples of all sounds being transcribed
   uint32_t header_bytes = 32u << 10;
   int connections = 1024;
   size_t stream_queue_bytes = 4u << 20;  ///< events a slow reader may leave waiting before its request is cancelled
@@ -43,7 +44,7 @@ struct ServerOptions {
   size_t realtime_memory_bytes = size_t{1} << 30;  ///< what all of them together may hold
 };
 
-/// The HTTP server: OpenAI's chat completions, models and realtime sessions, /healthz, /readyz, /metrics and the page. One line of log a request, to stderr.
+/// The HTTP server: OpenAI's chat completions, transcriptions, models and realtime sessions, /healthz, /readyz, /metrics and the page. One line of log a request, to stderr.
 class Server {
  public:
   /// Binds and listens. Errors: io, when the address cannot be had.

@@ -54,15 +54,9 @@ asio::awaitable<void> Connection::speak(std::string body) {
   const Result<void> submitted = co_await on_worker(*context_, work);
   body_claim_.reset();
   log_.answered = submitted.has_value();
+  log_.api = "speech";
   if (!submitted) co_return co_await refuse_speech(submitted.error(), stage);
-  events->attach([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) {
-      asio::post(self->stream_.get_executor(), [self] {
-        self->woken_ = true;
-        self->wake_timer_.cancel();
-      });
-    }
-  });
+  events->attach(waker());
   co_await speak_streamed(*events, pending);
 }
 

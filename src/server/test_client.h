@@ -119,8 +119,9 @@ class TestClient {
     write(std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n" + std::string(headers) + "\r\n");
     return read(method == "HEAD");
   }
-  void start_post(std::string_view body, std::string_view headers = "Content-Type: application/json\r\n") {
-    write("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+  void start_post(std::string_view body, std::string_view headers = "Content-Type: application/json\r\n",
+                  std::string_view path = "/v1/chat/completions") {
+    write("POST " + std::string(path) + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
           std::string(headers) + "\r\n" + std::string(body));
   }
   Response post(std::string_view body, std::string_view headers = "Content-Type: application/json\r\n") {

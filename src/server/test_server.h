@@ -28,7 +28,7 @@ class ServedTest : public testing::Test {
   void TearDown() override { stop(); }
   void start(ServerOptions options = {}) {
     options.port = 0;
-    auto opened = Server::open(std::move(options), engine_, std::make_shared<NoMedia>());
+    auto opened = Server::open(std::move(options), engine_, media_);
     ASSERT_TRUE(opened) << opened.error().message;
     server_ = *std::move(opened);
     thread_ = std::thread([this] { server_->run(); });
@@ -49,6 +49,7 @@ class ServedTest : public testing::Test {
     return false;
   }
 
+  std::shared_ptr<api::MediaDecoder> media_ = std::make_shared<NoMedia>();
   std::shared_ptr<ScriptedEngine> engine_ = std::make_shared<ScriptedEngine>();
   std::unique_ptr<Server> server_;
   std::thread thread_;

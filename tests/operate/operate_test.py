@@ -6,9 +6,11 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
+import wave
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -67,6 +69,80 @@ class Operate(unittest.TestCase):
                 self.assertNotIn(key, values)
                 values[key] = sample.value
         return values
+
+    def test_transcribe_writes_a_line_for_each_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            spoken, silent = f"{folder}/spoken.wav", f"{folder}/silent.wav"
+            calliope = lambda *arguments: subprocess.run([os.environ["CALLIOPE"], *arguments], capture_output=True, text=True)
+            self.assertEqual(calliope("ask", "What is the capital of France?", "--speak", spoken).returncode, 0)
+            with wave.open(silent, "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(2)
+                file.setframerate(16000)
+                file.writeframes(bytes(32000))
+            both = calliope("transcribe", spoken, silent, "--times")
+            self.assertEqual(both.returncode, 0, both.stderr)
+            lines = both.stdout.split("\n")
+            self.assertEqual(len(lines), 3, both.stdout)
+            self.assertTrue(lines[0])  # how well it hears is no matter here
+            self.assertEqual(lines[1:], ["", ""])
+            self.assertIn("1.0 s of sound", both.stderr)
+            as_json = json.loads(calliope("transcribe", spoken, "--format", "verbose_json").stdout)
+            self.assertEqual(as_json["text"], lines[0])
+            self.assertEqual(" ".join(segment["text"] for segment in as_json["segments"]), lines[0])
+            broken = calliope("transcribe", __file__, spoken)  # the second is written down all the same
+            self.assertEqual(broken.returncode, 1)
+            self.assertIn("operate_test.py", broken.stderr)
+            self.assertEqual(broken.stdout, lines[0] + "\n")
+
+    def test_hostile_forms_take_no_memory(self):
+        """Uploads that are no sounds, no forms, or never come: told so, and forgotten."""
+        self.program = Program()
+        megabytes = 1 << 20
+
+        def part(name, value, more=b""):
+            return b"--b\r\nContent-Disposition: form-data; name=\"" + name + b"\"" + more + b"\r\n\r\n" + value + b"\r\n"
+
+        def post(body):
+            connection = self.program.connect()
+            connection.request("POST", "/v1/audio/transcriptions", body, {"Content-Type": "multipart/form-data; boundary=b"})
+            response = connection.getresponse()
+            error = json.loads(response.read())["error"]
+            connection.close()
+            return response.status, error["message"]
+
+        junk = os.urandom(30 * megabytes)
+        hostile = {
+            "no sound": (part(b"file", junk, b"; filename=\"a.wav\"") + b"--b--", 400, "'file'"),
+            "cut off": (part(b"file", junk, b"; filename=\"a.wav\""), 400, "was it cut off"),
+            "a text": (part(b"prompt", b"x" * 30 * megabytes) + b"--b--", 413, "'prompt'"),
+            "many parts": (part(b"a", b"") * 500_000 + b"--b--", 413, "parts"),
+            "a header": (b"--b\r\nX: " + b"x" * 30 * megabytes, 413, "headers"),
+            "nearly boundaries": (b"\r\n--" * 5_000_000, 400, "no part"),
+            "another boundary": (junk, 400, "no part"),
+        }
+        memory = lambda: self.metrics()[("process_resident_memory_bytes", ())]
+        for body, status, says in hostile.values():  # what is allocated once
+            self.assertEqual(post(body)[0], status)
+        before = memory()
+        for _ in range(4):
+            for what, (body, status, says) in hostile.items():
+                with self.subTest(what):
+                    got, message = post(body)
+                    self.assertEqual(got, status)
+                    self.assertIn(says, message)
+        waiting = []
+        for _ in range(30):  # promised, but not sent
+            connection = self.program.connect()
+            connection.connect()
+            connection.sock.sendall(b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                                    b"Content-Length: 16000000\r\n\r\n--b\r\n")
+            waiting.append(connection)
+        self.assertLess(memory() - before, 100 * megabytes)
+        for connection in waiting:
+            connection.close()
+        self.assertEqual(self.program.ask("POST", "/v1/chat/completions", SHORT).status, 200)
+        self.assertEqual(self.program.end(), 0)
 
     def test_metrics_follow_what_happens(self):
         self.program = Program()

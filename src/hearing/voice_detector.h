@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace calliope::realtime {
+namespace calliope::hearing {
 
 /// Tells how likely it is that somebody speaks, every 20 ms. Looks at how far ten bands rise above their own noise, at
 /// how periodic the sound is and how its spectrum slopes; a logistic regression weighs these. Voices in the background
@@ -36,4 +36,4 @@ class VoiceDetector {
   int frames_ = 0;
 };
 
-}  // namespace calliope::realtime
+}  // namespace calliope::hearing

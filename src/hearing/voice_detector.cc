@@ -1,4 +1,4 @@
-#include "realtime/voice_detector.h"
+#include "hearing/voice_detector.h"
 
 #include <kissfft/kiss_fftr.h>
 
@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 
-namespace calliope::realtime {
+namespace calliope::hearing {
 
 namespace {
 
@@ -124,4 +124,4 @@ float VoiceDetector::push(std::span<const float> frame) {
   return smoothed_;
 }
 
-}  // namespace calliope::realtime
+}  // namespace calliope::hearing
