@@ -117,7 +117,7 @@ asio::awaitable<void> Person::talk(Time until) {
   if (!co_await wait(milliseconds(20'000), [this] { return ready_; })) co_return;
   co_await sleep_for(milliseconds(random_() % 1000));  // people do not begin together
   const auto enough = [this] {
-    return tally_.exchanges.size() >= manners_.most_exchanges || tally_.interruptions.size() >= manners_.most_interruptions;
+    return tally_.exchanges.size() >= manners_.most_exchanges || tally_.interrupted_in_flight >= manners_.most_interruptions;
   };
   while (client_->open() && Clock::now() < until && !enough()) {
     if (!microphone_.speaking()) microphone_.say((*manners_.clips)[random_() % manners_.clips->size()]);
@@ -129,7 +129,7 @@ asio::awaitable<void> Person::talk(Time until) {
     if (rude) {
       co_await interrupt();
     } else if (co_await hear_out()) {
-      co_await sleep_for(milliseconds(300 + random_() % 700));
+      co_await sleep_for(milliseconds(manners_.pause_ms * static_cast<int>(100 + random_() % 200) / 100));
     }
   }
 }
@@ -182,6 +182,7 @@ asio::awaitable<void> Person::interrupt() {
   co_await sleep_for(milliseconds(400));
   if (late_audio_ > from) interruption.silence_ms = ms_between(from, late_audio_);
   tally_.interruptions.push_back(interruption);
+  tally_.interrupted_in_flight += interruption.in_flight ? 1 : 0;
   if (!interruption.by_voice) co_await sleep_for(milliseconds(300));
 }
 

@@ -18,7 +18,9 @@ struct Manners {
   double lead_ms = 40;            ///< of the loudspeaker, as the page has it
   double interrupts = 0;          ///< the share of answers that are interrupted
   int interrupts_within_ms = 500; ///< of the first sound of the answer
-  size_t most_exchanges = SIZE_MAX, most_interruptions = SIZE_MAX;  ///< of all people together: then nobody says more
+  int pause_ms = 300;             ///< from the end of an answer to what is said next; at random up to three times that
+  /// Of all people together: then nobody says more. Interruptions count while the answer is in the making.
+  size_t most_exchanges = SIZE_MAX, most_interruptions = SIZE_MAX;
   std::string turn_detection =    ///< as in session.update
       R"({"type":"server_vad"})";
 };
@@ -42,6 +44,7 @@ struct Interruption {
 struct Tally {
   std::vector<Exchange> exchanges;
   std::vector<Interruption> interruptions;
+  size_t interrupted_in_flight = 0;
   std::vector<double> gaps_ms;
   double heard_s = 0;        ///< sound of answers
   double microphone_late_ms = 0;

@@ -54,15 +54,18 @@ asio::awaitable<std::optional<double>> vanish_once(asio::io_context& io, Server 
     co_return flag;
   };
   std::optional<double> freed;
-  if (co_await wait(watched->created)) {
+  const bool created = co_await wait(watched->created);
+  if (created) {
     const auto microphone = std::make_shared<Microphone>(*client);
     bool silent = false;
     microphone->say(clip);
     asio::co_spawn(
         io, [microphone] { return microphone->run(); },
         [microphone, client, &silent](std::exception_ptr) { silent = true; });
-    const bool there = co_await wait(in_answer ? watched->hears : watched->speaks);
-    const double places = there ? co_await read_metric(server, kPlaces) : 0;
+    const bool& sign = in_answer ? watched->hears : watched->speaks;
+    const bool there = co_await wait(sign);
+    double places = 0;
+    if (there) places = co_await read_metric(server, kPlaces);
     client->close(false);
     if (places > 0) freed = co_await until_free(server, Clock::now());
     while (!silent) co_await sleep_for(milliseconds(1));
