@@ -226,7 +226,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     if (ran == 0 && next == pieces.size()) {
       ++idle;
-      io.run_one_for(std::chrono::milliseconds(1));  // what the worker thread does comes back here
+      io.run_one_for(std::chrono::microseconds(gone ? 1000 : 100));  // what the worker thread does comes back here
       io.restart();
     }
   }
