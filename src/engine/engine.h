@@ -13,7 +13,7 @@ namespace calliope::engine {
 struct EngineOptions {
   std::string model_name = "calliope";
   int max_queued = 64;    ///< requests that wait; one more is refused with ErrorCode::unavailable
-  int max_sessions = 32;  ///< requests answered at once
+  int max_sessions = 40;  ///< requests answered at once
   double max_wait_s = 0;  ///< of requests that do not say how long they may wait for place and memory; 0: for ever
   KvOptions kv = {};      ///< memory for their keys and values; a request that does not fit waits for others to end
   bool share_prefixes = true;  ///< keep what was run, for prompts that begin alike
