@@ -41,7 +41,7 @@ void Person::take(const json::object& event) {
   const Time now = Clock::now();
   const std::string_view type = text_of(event, "type");
   if (type == "session.created") {
-    client_->send(R"({"type":"session.update","session":{"type":"realtime","output_modalities":["audio"],"audio":{"input":{"turn_detection":)" +
+    client_->send(R"({"type":"session.update","session":{"type":"realtime","max_output_tokens":64,"output_modalities":["audio"],"audio":{"input":{"turn_detection":)" +
                   manners_.turn_detection + "}}}}");
   } else if (type == "session.updated") {
     ready_ = true;
