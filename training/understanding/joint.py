@@ -75,7 +75,7 @@ class Tasks:
 
     def outside(self, count: int, held: bool = False):
         """What it does not know, beside some of what it does."""
-        known = 0 if held else count // 4
+        known = 0 if held else count // 2
         turns = [self.fact() for _ in range(known)] + [Turn(outside.question(self.rng, held), facts.OUTSIDE) for _ in range(count - known)]
         return [self.around([turn], held) for turn in turns], None
 
