@@ -22,7 +22,7 @@ struct Options {
   std::vector<std::string> clips;
   std::vector<std::string> parts = kParts;
   size_t turns = 40, interruptions = 100;
-  int people = 8, seconds = 60, most = 64, search_seconds = 15, cuts = 20, vanish = 20, idle = 2000, idle_seconds = 20;
+  int people = 8, seconds = 60, most = 256, search_seconds = 15, cuts = 20, vanish = 20, idle = 2000, idle_seconds = 20;
   int pause_ms = 100;
   double interrupts = 0.2, lead_ms = 40;
 };
