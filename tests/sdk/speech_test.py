@@ -48,6 +48,18 @@ class Speech(unittest.TestCase):
         usual, fast = len(speak().read()), len(speak(speed=2).read())
         self.assertAlmostEqual(fast / usual, 0.5, delta=0.05)
 
+    def test_a_spoken_answer_is_packed_as_asked(self):
+        for name, start in (("mp3", b"\xff\xf3"), ("opus", b"OggS"), ("flac", b"fLaC")):
+            reply = client.chat.completions.create(
+                model="calliope-nano",
+                messages=[{"role": "user", "content": "What is the capital of France?"}],
+                modalities=["text", "audio"],
+                audio={"voice": "default", "format": name},
+            )
+            sound = base64.b64decode(reply.choices[0].message.audio.data)
+            self.assertTrue(sound.startswith(start), name)
+            self.assertGreater(len(sound), 4000)
+
     def test_bad_input_is_told(self):
         for options, status, part in (
             ({"voice": "nobody"}, 400, "no voice 'nobody'"),
