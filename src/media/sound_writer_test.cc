@@ -38,17 +38,13 @@ double pitch(const std::vector<float>& samples, double rate) {
   return crossings / (double(to - from) / rate);
 }
 
-DecodePool& pool() {
-  static DecodePool pool({.workers = 1, .command = {CALLIOPE_MEDIA_WORKER}});
-  return pool;
-}
-
 TEST(SoundWriter, WhatIsWrittenIsReadBack) {
+  DecodePool pool({.workers = 1, .command = {CALLIOPE_MEDIA_WORKER}});
   const auto tone = test::sine(kRate, 220, 1.5);
   for (const SoundFormat format : kFormats) {
     if (format == SoundFormat::pcm16) continue;
     const Bytes bytes = written(tone, format, 1920);
-    const auto read = pool().sound(bytes);
+    const auto read = pool.sound(bytes);
     ASSERT_TRUE(read) << int(format) << ": " << read.error().message;
     EXPECT_NEAR(double(read->size()) / kSoundRate, 1.5,
                 format == SoundFormat::wav || format == SoundFormat::flac ? 0.001 : 0.12)
