@@ -21,15 +21,13 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"kernels", {"tensor"}},
     {"model", {"kernels", "tensor"}},
     {"engine", {"model", "tensor", "assistant", "reading"}},
-    {"store", {"assistant"}},
     {"api", {"assistant", "media"}},
-    {"channels", {"api", "assistant"}},
     {"hearing", {"assistant"}},
     {"realtime", {"hearing", "api", "assistant", "media"}},
-    {"server", {"realtime", "hearing", "api", "engine", "store", "assistant", "media"}},
+    {"server", {"realtime", "hearing", "api", "engine", "assistant", "media"}},
     {"eval", {"api", "assistant", "media", "model"}},
     {"cli",
-     {"tensor", "kernels", "model", "reading", "engine", "media", "assistant", "store", "api", "hearing", "realtime", "channels", "server", "eval"}},
+     {"tensor", "kernels", "model", "reading", "engine", "media", "assistant", "api", "hearing", "realtime", "server", "eval"}},
 };
 
 TEST(House, EveryIncludeIsInTheTable) {

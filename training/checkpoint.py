@@ -1,6 +1,6 @@
 """Joins the trained halves into a checkpoint folder in the hub's layout: models/calliope-nano.
 
-usage: python checkpoint.py --understanding DIR --voice DIR --assets DIR --out models/calliope-nano
+usage: python checkpoint.py --understanding DIR [DIR...] --voice DIR --assets DIR --out models/calliope-nano [--blend MODEL SHARE]
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "voice")]
@@ -67,10 +67,23 @@ def preprocessor_config() -> dict:
     }
 
 
+def thinker_weights(folders: list[Path], blend: list[str] | None) -> dict[str, torch.Tensor]:
+    """The mean of trainings that ran side by side; blended with an earlier model, so that what was learnt anew costs less of
+    what was known (WiSE-FT, 2109.01903): `blend` is its folder and the share of the new weights."""
+    trained = [torch.load(f / "thinker.pt", map_location="cpu", weights_only=False)["ema"] for f in folders]
+    weights = {name: sum(t[name].float() for t in trained) / len(trained) for name in trained[0]}
+    if blend:
+        share, earlier = float(blend[1]), load_file(Path(blend[0]) / "model.safetensors")
+        weights = {n: share * w + (1 - share) * earlier[f"thinker.{n}"].float() for n, w in weights.items()}
+    return {f"thinker.{name}": w.to(torch.float16).contiguous() for name, w in weights.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("understanding", "voice", "assets", "out"):
+    parser.add_argument("--understanding", type=Path, required=True, nargs="+")
+    for name in ("voice", "assets", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--blend", nargs=2, metavar=("MODEL", "SHARE"), help="an earlier model, and the share of the new weights")
     args = parser.parse_args()
     tokenizer = Tokenizer.from_file(str(args.assets / "tokenizer" / "tokenizer.json"))
 
@@ -93,8 +106,7 @@ def main() -> None:
     write("generation_config.json", {"do_sample": False, "eos_token_id": end, "pad_token_id": token_id("<|endoftext|>"),
                                      **voice_config.GENERATION, "transcription_prompt": orders.TRANSCRIBE, "transcription_seconds": 8})
 
-    thinker = torch.load(args.understanding / "thinker.pt", map_location="cpu", weights_only=False)["ema"]
-    tensors = {f"thinker.{name}": value.to(torch.float16).contiguous().clone() for name, value in thinker.items()}
+    tensors = thinker_weights(args.understanding, args.blend)
     talker, code2wav = Talker(voice_config.TALKER), Code2Wav(voice_config.CODE2WAV)
     talker.load_state_dict(torch.load(args.voice / "talker.pt", map_location="cpu")["ema"])
     code2wav.load_state_dict(torch.load(args.voice / "code2wav.pt", map_location="cpu")["ema"])

@@ -4,6 +4,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/utf8.h"
+
 namespace calliope::api {
 
 namespace json = boost::json;
@@ -12,14 +14,14 @@ namespace {
 
 json::value or_null(std::string_view text) {
   if (text.empty()) return nullptr;
-  return json::string(text);
+  return json::string(utf8_lossy(text));
 }
 
 }  // namespace
 
 ErrorReply error_reply(const ErrorText& text) {
   json::object error;
-  error["message"] = text.message;
+  error["message"] = utf8_lossy(text.message);
   error["type"] = text.type;
   error["param"] = or_null(text.param);
   error["code"] = or_null(text.code);

@@ -124,7 +124,7 @@ class Output {
   // Now that the size is known. A pipe keeps the header that does without.
   Result<void> complete_wav() {
     const std::vector<uint8_t> open = media::wav_header(assistant::kSpeechSampleRate, std::nullopt);
-    if (size_ < open.size() || size_ > UINT32_MAX || std::fseek(file_, 0, SEEK_SET) != 0) return {};
+    if (path_ == "-" || size_ < open.size() || size_ > UINT32_MAX || std::fseek(file_, 0, SEEK_SET) != 0) return {};
     return write(media::wav_header(assistant::kSpeechSampleRate, static_cast<uint32_t>(size_ - open.size())));
   }
 

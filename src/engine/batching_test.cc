@@ -149,10 +149,10 @@ TEST(BatchedSessions, WhoMayNotWaitForMemoryAnyLongerIsRefused) {
   const auto first = batch.add(endless);
   batch.step(2);
   auto hasty = test_request({"Hello"}, 30);
-  hasty.max_wait_s = 3;
-  const auto late = batch.add(hasty);
   hasty.max_wait_s = 30;
   const auto later = batch.add(hasty);
+  hasty.max_wait_s = 3;
+  const auto late = batch.add(hasty);  // behind one that is patient
   now = after(now, 2.9);
   batch.step(2);
   ASSERT_FALSE(first->ended()) << "it should hold all memory";

@@ -99,7 +99,7 @@ TEST(Reading, StopsWhenAsked) {
   Rounds rounds(model);
   const auto sink = rounds.add(reading_of("The quick brown fox jumps over the lazy dog, again and again and again."),
                                stop.get_token());
-  while (sink->samples.empty()) rounds.step();
+  for (int i = 0; i < 1000 && sink->samples.empty(); ++i) rounds.step();
   stop.request_stop();
   rounds.step();
   ASSERT_TRUE(sink->finish);
@@ -163,7 +163,7 @@ TEST(Reading, AnyTextEnds) {
         std::string("zzzzqqqq xxkcd <|im_end|> \xf0\x9f\x98\x80 a"), std::string("7")}) {
     const auto sink = answered_alone(nano(), reading_of(text));
     ASSERT_TRUE(sink->finish) << text;
-    EXPECT_LE(sink->finish->usage.completion_audio_frames, 12.5 * (2 + double(text.size()) * 3));
+    EXPECT_LE(sink->finish->usage.completion_audio_frames, 12.5 * (4 + double(text.size()))) << text;
   }
 }
 

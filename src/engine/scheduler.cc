@@ -126,16 +126,18 @@ void Scheduler::begin_new() {
 
 // In the order they came: one that waits for memory is not overtaken.
 void Scheduler::admit_waiting() {
+  bool blocked = false;
   for (const Place& place : places_) {
     Session& session = *place.session;
     if (session.ended() || session.admitted()) continue;
     if (session.late()) {
       session.refuse_late();
-      continue;
+    } else if (blocked || !session.begun() || !session.admit(*memory_)) {
+      blocked = true;
+    } else {
+      worked_ = true;
+      meter_.stats.queue_seconds.add(session.waited_s());
     }
-    if (!session.begun() || !session.admit(*memory_)) return;
-    worked_ = true;
-    meter_.stats.queue_seconds.add(session.waited_s());
   }
 }
 

@@ -258,6 +258,7 @@ Result<void> SoundWriter::finish(std::vector<uint8_t>& out) {
     auto* stream = static_cast<sonicStream>(speed_.get());
     std::vector<float> result;
     std::array<float, 4096> buffer;
+    for (float& sample : stretched_) sample = std::clamp(sample, -1.0f, 1.0f);
     if (!stretched_.empty())
       CHECK(sonicWriteFloatToStream(stream, stretched_.data(), static_cast<int>(stretched_.size())) != 0);
     CHECK(sonicFlushStream(stream) != 0);

@@ -205,7 +205,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string sent;
   bool upgraded = false, gone = false;
   // Some turns after the last piece for what is still being answered, then the client vanishes.
-  for (int turns_left = 16, idle = 0; !ended && idle < 20'000;) {
+  for (int turns_left = 16, idle = 0; !ended && idle < 5'000;) {
     const size_t ran = io.poll();
     io.restart();
     world.engine->turn();

@@ -27,6 +27,7 @@ class ScriptedEngine : public assistant::Engine {
     if (text == "full") return std::unexpected(Error{ErrorCode::unavailable, "The queue is full.", "", 7});
     if (text == "long") return fail(ErrorCode::too_large, "The prompt has 9000 tokens, the context 4096.", "messages");
     const std::lock_guard lock(mutex_);
+    ++submitted;
     last_ = request;
     threads_.emplace_back([this, text, request = std::move(request), sink, stop] { play(text, request, *sink, stop); });
     return {};
@@ -52,7 +53,7 @@ class ScriptedEngine : public assistant::Engine {
     return last_;
   }
 
-  std::atomic<int> cancelled = 0;
+  std::atomic<int> submitted = 0, cancelled = 0;
   std::atomic<bool> heard = false;  ///< what "fail after sound" waits for
   std::atomic<int> step_ms = 0;  ///< how long each piece of an answer takes
 
