@@ -12,7 +12,6 @@
 
 #include "engine/scheduler.h"
 #include "engine/session.h"
-#include "engine/sound_preparation.h"
 #include "engine/waiting_queue.h"
 
 namespace calliope::engine {
@@ -88,7 +87,7 @@ void Engine::State::admit() {
       auto session =
           std::make_unique<Session>(model, std::move(next->request), std::move(next->sink), std::move(next->stop));
       session->hold(std::move(next->held));
-      scheduler->add(std::move(session), next->submitted);
+      scheduler->add(std::move(session), next->asked, next->speaking != nullptr);
     }
   }
   for (const auto& waiting : stopped)
@@ -166,11 +165,7 @@ Result<void> Engine::check_memory(const model::Model& model, const KvOptions& op
 
 Result<void> Engine::submit(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop) {
   TRY_VOID(check_request(*state_->model, request));
-  for (auto& turn : request.turns) {
-    for (auto& part : turn.parts) {
-      if (auto* sound = std::get_if<assistant::SoundPart>(&part)) *sound = prepared(std::move(*sound), state_->model->log_mel.config());
-    }
-  }
+  const assistant::LiveSoundPart live = live_sound(request);
   const auto ring = [bell = state_->bell] { bell->ring(); };
   {
     const std::lock_guard lock(state_->mutex);
@@ -180,23 +175,19 @@ Result<void> Engine::submit(assistant::Request request, std::shared_ptr<assistan
                                       double(state_->queue.size()) * state_->pace_s()));
     }
     if (request.max_wait_s == 0) request.max_wait_s = state_->options.max_wait_s;
-    if (const double wait_s = state_->wait_s(request); request.max_wait_s > 0 && wait_s > request.max_wait_s) {
+    // While somebody speaks he does not wait yet.
+    const bool waits = request.max_wait_s > 0 && (!live || live->size().ended);
+    if (const double wait_s = state_->wait_s(request); waits && wait_s > request.max_wait_s) {
       ++state_->refused;
       return std::unexpected(too_late("this request would wait about " + seconds_text(wait_s) + " s and may wait " +
                                           seconds_text(request.max_wait_s) + " s.",
                                       wait_s - request.max_wait_s));
     }
     ++state_->submitted;
-    for (const auto& turn : request.turns) {
-      for (const auto& part : turn.parts) {
-        if (const auto* live = std::get_if<assistant::LiveSoundPart>(&part)) (*live)->attach(ring);
-      }
-    }
+    if (live) live->attach(ring);
     // Registered before the engine's thread can see the request; a stop that was requested already rings at once.
     auto held = std::make_shared<StopBell>(stop, ring);
-    const Time now = std::chrono::steady_clock::now();
-    const Time deadline = request.max_wait_s > 0 ? after(now, request.max_wait_s) : Time::max();
-    state_->queue.push({std::move(request), std::move(sink), std::move(stop), std::move(held), now, deadline});
+    state_->queue.push(std::move(request), std::move(sink), std::move(stop), std::move(held), std::chrono::steady_clock::now());
   }
   ring();
   return {};

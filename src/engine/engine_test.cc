@@ -92,5 +92,71 @@ TEST(Engine, WhatWouldBeginTooLateIsRefused) {
   EXPECT_EQ(engine.stats().refused, 1u);
 }
 
+// The wait of somebody who speaks begins when he has ended, for a place and for memory.
+TEST(Engine, WhoStillSpeaksIsNotRefused) {
+  Engine engine(test_model("dense_tied"), {.max_sessions = 1});
+  const auto first = std::make_shared<assistant::LiveSound>(), second = std::make_shared<assistant::LiveSound>();
+  std::stop_source stop;
+  ASSERT_TRUE(engine.submit(test_request({first}, 5), std::make_shared<KeepingSink>(), stop.get_token()));
+  while (engine.stats().sessions == 0) std::this_thread::yield();
+  auto request = test_request({second}, 5);
+  request.max_wait_s = 0.05;  // less than an answer takes, as far as it is known
+  const auto sink = std::make_shared<KeepingSink>();
+  const auto submitted = engine.submit(request, sink, {});
+  ASSERT_TRUE(submitted) << submitted.error().message;
+  for (int i = 0; i < 10; ++i) {
+    second->append(std::vector<float>(1600, 0.1f));  // wakes the engine
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_FALSE(sink->ended());
+  second->end();
+  sink->wait();
+  ASSERT_TRUE(sink->error);
+  EXPECT_EQ(sink->error->code, ErrorCode::unavailable);
+  EXPECT_NE(sink->error->message.find("waited 0.05 s"), std::string::npos) << sink->error->message;
+  stop.request_stop();
+}
+
+TEST(Engine, WhoStillSpeaksMayWaitForMemory) {
+  const auto model = test_model("dense_tied");
+  const size_t page = model::KvPages::page_bytes(model->config.thinker.text, {}) + model::KvPages::page_bytes(model->config.talker.text, {});
+  Time now{};
+  Rounds rounds(model, {.bytes = 6 * page}, SchedulerOptions{}, Meter{.now = [&now] { return now; }});
+  const auto first = std::make_shared<assistant::LiveSound>(), second = std::make_shared<assistant::LiveSound>();
+  std::stop_source stop;
+  auto request = test_request({first}, 5);
+  const auto holds = rounds.add(request, stop.get_token());
+  request = test_request({second}, 5);
+  request.max_wait_s = 2;
+  const auto waits = rounds.add(request);
+  // Its sound has ended while it was in the queue, so what it waited there counts.
+  const auto late = std::make_shared<KeepingSink>();
+  const auto ended = std::make_shared<assistant::LiveSound>();
+  ended->append(std::vector<float>(16000, 0.1f));
+  ended->end();
+  request = test_request({ended}, 5);
+  request.max_wait_s = 2;
+  rounds.scheduler().add(std::make_unique<Session>(model, request, late, std::stop_token()), now, false);
+  rounds.step(5);
+  now = after(now, 3);
+  rounds.step(5);
+  EXPECT_TRUE(late->error);
+  now = after(now, 20);
+  rounds.step(5);
+  EXPECT_FALSE(waits->ended()) << waits->error->message;
+  second->append(std::vector<float>(16000, 0.1f));
+  second->end();
+  rounds.step(5);
+  now = after(now, 1);
+  rounds.step(5);
+  EXPECT_FALSE(waits->ended());
+  now = after(now, 2);
+  rounds.step(5);
+  ASSERT_TRUE(waits->error);
+  EXPECT_EQ(waits->error->code, ErrorCode::unavailable);
+  stop.request_stop();
+  rounds.run();
+}
+
 }  // namespace
 }  // namespace calliope::engine

@@ -47,8 +47,8 @@ Scheduler::Scheduler(const model::Model& model, std::unique_ptr<KvMemory> memory
 
 Scheduler::~Scheduler() { cancel_all(); }
 
-void Scheduler::add(std::unique_ptr<Session> session, Time submitted) {
-  session->attach(meter_, submitted);
+void Scheduler::add(std::unique_ptr<Session> session, Time asked, bool speaking) {
+  session->attach(meter_, asked, speaking);
   User& user = users_[session->user()];
   ++user.sessions;
   places_.push_back({std::move(session), &user});

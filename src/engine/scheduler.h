@@ -30,9 +30,9 @@ class Scheduler {
             Meter meter = {});
   ~Scheduler();
 
-  /// `submitted`: when the request came.
-  void add(std::unique_ptr<Session> session, Time submitted);
-  void add(std::unique_ptr<Session> session) { add(std::move(session), meter_.now()); }
+  /// As Session::attach.
+  void add(std::unique_ptr<Session> session, Time asked, bool speaking);
+  void add(std::unique_ptr<Session> session) { add(std::move(session), meter_.now(), true); }
   size_t sessions() const { return places_.size(); }
   /// How many of them are this user's.
   int sessions_of(const std::string& user) const;

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/waiting_queue.h"
 #include "model/positions.h"
 
 namespace calliope::engine {
@@ -69,9 +70,10 @@ Session::Session(std::shared_ptr<const model::Model> model, assistant::Request r
   request_.speak = request_.speak || !request_.read_aloud.empty();
 }
 
-void Session::attach(Meter& meter, Time submitted) {
+void Session::attach(Meter& meter, Time asked, bool speaking) {
   meter_ = &meter;
-  asked_at_ = submitted;
+  asked_at_ = asked;
+  speaking_ = speaking && live_sound(request_) != nullptr;
 }
 
 void Session::check_stop() {
@@ -89,7 +91,6 @@ void Session::begin(MediaCache* media, const KvMemory& memory, int64_t most_live
   if (auto begun = builder_->begin(request_, {.live_seconds = most_live_seconds, .tokens = room}); !begun) {
     return fail(std::move(begun).error());
   }
-  listened_ = builder_->listening();
   if (request_.choices.empty()) return;
   auto scoring = Scoring::make(model_->tokenizer, request_.choices);
   if (!scoring) return fail(std::move(scoring).error());
@@ -117,8 +118,8 @@ bool Session::encode(const TextStage& text) {
   }
   const auto stepped = builder_->step();
   if (!stepped) return fail(stepped.error()), true;
-  if (listened_ && !builder_->listening()) {
-    listened_ = false;
+  if (speaking_ && !builder_->listening()) {
+    speaking_ = false;
     asked_at_ = meter_->now();
   }
   if (*stepped) return true;
@@ -136,6 +137,7 @@ Result<void> Session::take_prompt(const TextStage& text) {
   if (!text_.prompt.whole) return {};
   prompt_whole_ = true;
   builder_.reset();
+  request_.turns = {};  // sounds and pictures are needed no more
   return end_building();
 }
 

@@ -36,8 +36,9 @@ class Session {
  public:
   Session(std::shared_ptr<const model::Model> model, assistant::Request request, std::shared_ptr<assistant::Sink> sink,
           std::stop_token stop);
-  /// To be told before anything else: where to count, and when the request came.
-  void attach(Meter& meter, Time submitted);
+  /// To be told before anything else: where to count, when the request came or its live sound ended, and whether such a sound,
+  /// if it has one, is not known to have ended.
+  void attach(Meter& meter, Time asked, bool speaking);
 
   /// Finished or Failed was sent.
   bool ended() const { return ended_; }
@@ -52,8 +53,8 @@ class Session {
 
   /// Seconds since it came, or since its live sound ended.
   double waited_s() const { return seconds_between(asked_at_, meter_->now()); }
-  /// It has waited for place and memory for as long as it may.
-  bool late() const { return request_.max_wait_s > 0 && !admitted() && waited_s() > request_.max_wait_s; }
+  /// It has waited for place and memory for as long as it may. While somebody speaks he does not wait yet.
+  bool late() const { return request_.max_wait_s > 0 && !admitted() && !speaking_ && waited_s() > request_.max_wait_s; }
   void refuse_late();
   const std::string& user() const { return request_.user; }
   /// Somebody listens while it is spoken.
@@ -160,7 +161,8 @@ class Session {
   assistant::Usage usage_;
   assistant::FinishReason reason_ = assistant::FinishReason::stop;
   PlaybackClock playback_;
-  bool begun_ = false, listened_ = false, prompt_whole_ = false, answering_ = false, text_ended_ = false,
+  bool speaking_ = false;  // its live sound is not known to have ended
+  bool begun_ = false, prompt_whole_ = false, answering_ = false, text_ended_ = false,
        ended_ = false;
   bool text_sent_ = false;
 };

@@ -16,7 +16,12 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 }  // namespace
 
 SoundEncoder::SoundEncoder(const model::Model& model, MediaCache* cache, assistant::SoundPart sound)
-    : model_(model), cache_(cache), sound_(std::move(sound)), mel_(model.log_mel), ended_(true) {}
+    : model_(model),
+      cache_(cache),
+      sound_(std::move(sound)),
+      preparation_(SoundPreparation::of(*sound_, model.log_mel.config())),
+      mel_(model.log_mel),
+      ended_(true) {}
 
 SoundEncoder::SoundEncoder(const model::Model& model, MediaCache* cache, assistant::LiveSoundPart sound)
     : model_(model), cache_(cache), live_(std::move(sound)), mel_(model.log_mel) {}
@@ -32,7 +37,7 @@ Result<void> SoundEncoder::listen() {
 }
 
 int64_t SoundEncoder::samples() const {
-  return sound_ ? static_cast<int64_t>(sound_->samples.size()) : mel_.samples();
+  return sound_ ? static_cast<int64_t>(preparation_.before + sound_->samples.size() + preparation_.after) : mel_.samples();
 }
 
 void SoundEncoder::pad(int64_t longest_samples, int64_t longest_chunk) {
@@ -46,7 +51,7 @@ void SoundEncoder::pad(int64_t longest_samples, int64_t longest_chunk) {
 // The whole sound with what its features depend on beside its samples. More than two windows of padding are as good as any.
 ContentHash SoundEncoder::sound_hash() {
   if (!ended_) return {};
-  if (!samples_hash_) samples_hash_ = content_hash(sound_ ? std::span(sound_->samples) : mel_.sound(), {});
+  if (!samples_hash_) samples_hash_ = content_hash(sound_ ? std::span(sound_->samples) : mel_.sound(), {preparation_.changes()});
   const model::LogMelConfig& mel = model_.log_mel.config();
   const int64_t enough = 2 * mel.n_fft + 4 * mel.hop_samples;
   const int64_t padding = mel.padding_value != 0 ? longest_samples_ : std::min(longest_samples_ - samples(), enough);
@@ -58,7 +63,12 @@ Result<bool> SoundEncoder::step() {
   if (done_) return false;
   if (sound_ && !std::exchange(asked_, true)) {
     if (find_whole()) return true;
-    if (mel_.samples() == 0) TRY_VOID(mel_.append(sound_->samples));
+    if (mel_.samples() > 0) return true;
+    if (preparation_.changes()) {
+      TRY_VOID(mel_.append(preparation_.apply(*sound_)));
+    } else {
+      TRY_VOID(mel_.append(sound_->samples));
+    }
     return true;
   }
   if (mel_.step(kFramesPerStep)) return true;

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/steps.h"
 #include "engine/media_cache.h"
+#include "engine/sound_preparation.h"
 #include "model/log_mel_stream.h"
 #include "model/model.h"
 
@@ -21,7 +22,7 @@ namespace calliope::engine {
 /// changes what was quiet in it (LogMelStream), so blocks may change until it has ended.
 class SoundEncoder {
  public:
-  /// `cache` may be null.
+  /// A whole sound, prepared as the checkpoint says (SoundPreparation); it is kept as it is, and shared, until it is encoded. `cache` may be null.
   SoundEncoder(const model::Model& model, MediaCache* cache, assistant::SoundPart sound);
   SoundEncoder(const model::Model& model, MediaCache* cache, assistant::LiveSoundPart sound);
 
@@ -71,6 +72,7 @@ class SoundEncoder {
   const model::Model& model_;
   MediaCache* cache_;
   assistant::SoundPart sound_;     // one of both
+  SoundPreparation preparation_;
   assistant::LiveSoundPart live_;
   model::LogMelStream mel_;
   std::vector<float> fresh_samples_;

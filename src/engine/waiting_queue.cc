@@ -7,6 +7,22 @@
 
 namespace calliope::engine {
 
+assistant::LiveSoundPart live_sound(const assistant::Request& request) {
+  for (const auto& turn : request.turns) {
+    for (const auto& part : turn.parts) {
+      if (const auto* live = std::get_if<assistant::LiveSoundPart>(&part)) return *live;
+    }
+  }
+  return nullptr;
+}
+
+void WaitingQueue::push(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop,
+                        std::shared_ptr<void> held, Time now) {
+  auto live = live_sound(request);
+  if (live && live->size().ended) live.reset();
+  waiting_.push_back({std::move(request), std::move(sink), std::move(stop), std::move(held), std::move(live), now});
+}
+
 bool WaitingQueue::has_room_for(const std::string& user) const {
   if (waiting_.size() >= most_) return false;
   if (user.empty()) return true;
@@ -57,7 +73,12 @@ std::vector<WaitingQueue::Waiting> WaitingQueue::take_stopped() {
 }
 
 std::vector<WaitingQueue::Waiting> WaitingQueue::take_late(Time now) {
-  return take_if([now](const Waiting& waiting) { return waiting.deadline < now; });
+  for (Waiting& waiting : waiting_) {
+    if (!waiting.speaking || !waiting.speaking->size().ended) continue;
+    waiting.speaking.reset();
+    waiting.asked = now;
+  }
+  return take_if([now](const Waiting& waiting) { return waiting.late(now); });
 }
 
 std::vector<WaitingQueue::Waiting> WaitingQueue::take_all() {

@@ -14,6 +14,9 @@
 
 namespace calliope::engine {
 
+/// The sound of a request that is being recorded, or was; null: it has none.
+assistant::LiveSoundPart live_sound(const assistant::Request& request);
+
 /// Requests that wait for a place: so many and no more, and fair between users.
 class WaitingQueue {
  public:
@@ -22,15 +25,17 @@ class WaitingQueue {
     std::shared_ptr<assistant::Sink> sink;
     std::stop_token stop;
     std::shared_ptr<void> held;
-    Time submitted{};
-    Time deadline = Time::max();  ///< to have a place by
+    assistant::LiveSoundPart speaking;  ///< its sound that is still being recorded, as far as is known
+    Time asked{};                       ///< when it came, or when its live sound ended
+    /// It has waited for longer than it may. While somebody speaks he does not wait yet.
+    bool late(Time now) const { return !speaking && request.max_wait_s > 0 && now > after(asked, request.max_wait_s); }
   };
 
   explicit WaitingQueue(size_t most) : most_(most) {}
 
   /// Whether one more of this user may wait: one known by name may take half of the queue.
   bool has_room_for(const std::string& user) const;
-  void push(Waiting waiting) { waiting_.push_back(std::move(waiting)); }
+  void push(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop, std::shared_ptr<void> held, Time now);
   size_t size() const { return waiting_.size(); }
 
   /// The next to get a place when `open` of `places` are taken, `open_of` of them by a user: of whoever has the fewest, those
@@ -41,7 +46,7 @@ class WaitingQueue {
   /// How many go before one that comes now, as far as it is known.
   size_t before(bool live) const;
 
-  /// Takes out those whose deadline has passed.
+  /// Takes out those that are late. Whose live sound has ended since the last call is taken to wait from now on.
   std::vector<Waiting> take_late(Time now);
   /// Takes out those whose stop token asks for it; or all.
   std::vector<Waiting> take_stopped();

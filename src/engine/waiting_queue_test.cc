@@ -11,7 +11,7 @@ class WaitingQueueTest : public testing::Test {
  protected:
   void push(const std::string& user, const std::string& id, bool live = false, std::stop_token stop = {}) {
     assistant::Request request{.id = id, .user = user, .live = live};
-    queue_.push({.request = std::move(request), .stop = std::move(stop)});
+    queue_.push(std::move(request), nullptr, std::move(stop), nullptr, {});
   }
   // Lets in as many as there are places for; their ids.
   std::string let_in(size_t places) {
@@ -92,8 +92,7 @@ TEST_F(WaitingQueueTest, GivesUpThoseThatWereStopped) {
 TEST_F(WaitingQueueTest, GivesUpThoseThatAreLate) {
   const Time now = Time() + std::chrono::hours(1);
   for (const auto& [id, seconds] : {std::pair("1", 5), std::pair("2", 1), std::pair("3", 0)}) {
-    assistant::Request request{.id = id};
-    queue_.push({.request = std::move(request), .submitted = now, .deadline = seconds > 0 ? now + std::chrono::seconds(seconds) : Time::max()});
+    queue_.push({.id = id, .max_wait_s = double(seconds)}, nullptr, {}, nullptr, now);
   }
   push("", "4", true);
   EXPECT_EQ(queue_.before(false), 4u);
@@ -103,6 +102,26 @@ TEST_F(WaitingQueueTest, GivesUpThoseThatAreLate) {
   ASSERT_EQ(late.size(), 1u);
   EXPECT_EQ(late[0].request.id, "2");
   EXPECT_EQ(let_in(8), "413");
+}
+
+TEST_F(WaitingQueueTest, WhoSpeaksDoesNotWaitYet) {
+  const Time now = Time() + std::chrono::hours(1);
+  const auto at = [&](int seconds) { return now + std::chrono::seconds(seconds); };
+  const auto live = std::make_shared<assistant::LiveSound>(), ended = std::make_shared<assistant::LiveSound>();
+  ended->end();
+  for (const auto& [id, sound] : {std::pair("speaks", live), std::pair("has spoken", ended)}) {
+    queue_.push({.id = id, .turns = {{.parts = {"Listen:", sound}}}, .max_wait_s = 2}, nullptr, {}, nullptr, now);
+  }
+  auto late = queue_.take_late(at(3));
+  ASSERT_EQ(late.size(), 1u);
+  EXPECT_EQ(late[0].request.id, "has spoken");
+  EXPECT_TRUE(queue_.take_late(at(60)).empty());
+  live->end();
+  EXPECT_TRUE(queue_.take_late(at(61)).empty()) << "from here on it waits";
+  EXPECT_TRUE(queue_.take_late(at(63)).empty());
+  late = queue_.take_late(at(64));
+  ASSERT_EQ(late.size(), 1u);
+  EXPECT_EQ(late[0].asked, at(61));
 }
 
 TEST_F(WaitingQueueTest, OfOnePlaceThereIsOneForEverybody) {
