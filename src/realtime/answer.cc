@@ -26,6 +26,16 @@ std::string Shared::id(std::string_view prefix) {
   return id;
 }
 
+size_t text_bytes(const assistant::Request& request) {
+  size_t bytes = 0;
+  for (const auto& turn : request.turns) {
+    for (const auto& part : turn.parts) {
+      if (const auto* text = std::get_if<std::string>(&part)) bytes += text->size();
+    }
+  }
+  return bytes;
+}
+
 Answer::Answer(Shared& shared, AnswerPlan plan)
     : shared_(shared),
       request_(std::move(plan.request)),
@@ -34,11 +44,7 @@ Answer::Answer(Shared& shared, AnswerPlan plan)
       out_of_band_(plan.out_of_band) {
   view_.id = shared_.id("resp_");
   request_.id = view_.id;
-  for (const auto& turn : request_.turns) {
-    for (const auto& part : turn.parts) {
-      if (const auto* text = std::get_if<std::string>(&part)) request_bytes_ += text->size();
-    }
-  }
+  request_bytes_ = text_bytes(request_);
   if (!out_of_band_) view_.conversation_id = shared_.conversation_id;
 }
 
@@ -131,6 +137,11 @@ void Answer::on_event(assistant::Event event) {
     const bool length = finished->reason == FinishReason::length;
     finish(length ? Status::incomplete : Status::completed, length ? "max_output_tokens" : "", finished->usage);
   }
+}
+
+bool Answer::refused_early() const {
+  const auto* failed = begun_ || waiting_.size() != 1 ? nullptr : std::get_if<assistant::Failed>(&waiting_[0]);
+  return failed != nullptr && failed->error.code == ErrorCode::unavailable;
 }
 
 /// Text of the answer; of one that runs again, what is known already is left out.

@@ -24,6 +24,9 @@ struct Shared {
   std::string id(std::string_view prefix);
 };
 
+/// Bytes of a request's text.
+size_t text_bytes(const assistant::Request& request);
+
 /// What a response is asked to be.
 struct AnswerPlan {
   assistant::Request request;
@@ -54,12 +57,17 @@ class Answer {
   void on_sent(const wire::AudioDelta& delta);
   /// The item was truncated at a position of its own sound: what was heard of it.
   Heard cut(int64_t samples);
-  /// Sound is needed for going on after an interruption only.
+  /// Sound and question are needed for going on after an interruption only.
   void forget_sound() {
     sound_ = {};
+    forget_question();
+  }
+  void forget_question() {
     request_ = {};
     request_bytes_ = 0;
   }
+  /// Whether it can be asked for once more.
+  bool repeatable() const { return !request_.turns.empty(); }
 
   const std::string& id() const { return view_.id; }
   const std::string& item_id() const { return message_.id; }
@@ -72,6 +80,8 @@ class Answer {
   bool failed() const { return view_.status == wire::ResponseView::Status::failed; }
   /// Whether nothing of the answer has come yet.
   bool silent() const { return said_.empty() && calls_ == 0 && sound_samples_ == 0; }
+  /// The engine had no place for it in time, and it has not begun.
+  bool refused_early() const;
   bool cancelled() const { return view_.status == wire::ResponseView::Status::cancelled; }
   bool speaks() const { return view_.speak; }
   /// Whether the engine told it to the end.

@@ -153,18 +153,15 @@ void Conversation::settle() {
   }
 }
 
-/// What the conversation holds in memory.
+/// What the conversation holds in memory, beside what is Counted.
 size_t Conversation::bytes() const {
   constexpr size_t kAtLeast = 16 << 10, kSpokenAnswer = 1 << 10;
-  const auto sound = [](int64_t samples) { return static_cast<size_t>(samples) * sizeof(float); };
   size_t sum = kAtLeast + shared_.items.bytes() + shared_.outbox.bytes() + spoken_.size() * kSpokenAnswer;
-  sum += sound(input_.end() - input_.begin());
+  sum += static_cast<size_t>(input_.end() - input_.begin()) * sizeof(float);
   for (const Turn* turn : {turn_ ? &*turn_ : nullptr, verdict_ ? &verdict_->turn : nullptr}) {
-    if (turn == nullptr) continue;
-    if (turn->live) sum += sound(turn->fed - turn->begin);
-    if (turn->sound) sum += turn->sound->samples.size() * sizeof(float);
-    if (turn->answer) sum += turn->answer->bytes();
+    if (turn != nullptr && turn->answer) sum += turn->answer->bytes();
   }
+  for (const auto& [id, run] : runs_) sum += run.bytes;
   if (answer_) sum += answer_->bytes();
   for (const auto& other : others_) sum += other->bytes();
   return sum;
@@ -173,12 +170,14 @@ size_t Conversation::bytes() const {
 /// Whether so much more may be held; old sounds are forgotten for it.
 bool Conversation::make_room(size_t bytes) {
   if (memory_.has_room_for(bytes)) return true;
+  // What was asked holds the old sounds, too. A turn that is heard early can be heard when it is over.
+  if (answer_ && !answer_->silent()) answer_->forget_question();
+  if (turn_) drop_answer(*turn_);
+  memory_.set(this->bytes());
   if (!memory_.has_room_for(bytes, shared_.items.old_sound_bytes())) return false;
-  while (shared_.items.forget_oldest_sound()) {
-    memory_.set(this->bytes());
-    if (memory_.has_room_for(bytes)) return true;
+  while (!memory_.has_room_for(bytes) && shared_.items.forget_oldest_sound()) {
   }
-  return false;
+  return memory_.has_room_for(bytes);
 }
 
 void Conversation::refuse_for_memory(std::string_view what, std::string field) {
@@ -231,6 +230,7 @@ uint64_t Conversation::submit(assistant::Request request, Run run) {
   const uint64_t id = next_run_++;
   const auto stop = run.stop.get_token();
   request.max_wait_s = settings_.max_wait_s;
+  run.bytes = text_bytes(request);
   runs_.emplace(id, std::move(run));
   auto submitted = engine_->submit(std::move(request), inbox_->sink(id), stop);
   if (!submitted) on_run_event(id, assistant::Failed{std::move(submitted).error()});
@@ -357,15 +357,11 @@ void Conversation::on_transcription_event(Run& run, assistant::Event& event) {
 
 /// Whether what was said until now is all of it; the model is asked, and not waited for longer than the turn allows.
 void Conversation::ask_whether_finished() {
-  auto sound = std::make_shared<assistant::Sound>();
-  const auto heard = input_.view(turn_->begin, turn_->end);
-  sound->samples.assign(heard.begin(), heard.end());
-  sound->live = true;
   assistant::Request request;
   request.id = shared_.id("turn_");
   request.turns = {
       {.role = Role::user,
-       .parts = {assistant::SoundPart(sound),
+       .parts = {recorded(turn_->begin, turn_->end),
                  std::string("Has the speaker finished speaking, so that it is time to answer? Answer Yes or No.")}}};
   request.choices = {"Yes", "No"};
   request.max_tokens = 8;

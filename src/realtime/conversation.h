@@ -57,7 +57,7 @@ class Conversation {
     int64_t begin = 0;  ///< with its prefix
     int64_t end = 0;    ///< where what the model hears ends, once it paused
     bool paused = false;
-    assistant::LiveSoundPart live = {};
+    std::shared_ptr<Counted<assistant::LiveSound>> live = {};
     int64_t fed = 0;                      ///< until where `live` has it
     std::shared_ptr<Answer> answer = {};  ///< begun early, not told yet
     bool interrupted = false;             ///< it made an answer stop
@@ -73,6 +73,7 @@ class Conversation {
     std::string item_id = {};  ///< whose transcription
     std::string text = {};
     double seconds = 0;
+    size_t bytes = 0;  ///< of the text that was handed in
   };
 
   // conversation_events.cc: what clients ask for
@@ -87,11 +88,13 @@ class Conversation {
   void on(const wire::TruncateItem& event);
   void on(wire::CreateResponse event);
   void on(const wire::CancelResponse& event);
+  void count_media(wire::Item& item) const;
   void error(ErrorCode code, std::string message, std::string field = {}, std::string openai_code = {});
 
   // conversation_turns.cc: when it is whose turn
   void detect();
   void open_turn();
+  void hear_live();
   void feed(Turn& turn);
   void pause_turn();
   void go_on();
@@ -108,6 +111,7 @@ class Conversation {
   void trim_input();
   bool answers_by_itself() const;
   std::shared_ptr<Answer> hear(assistant::Part sound);
+  assistant::SoundPart recorded(int64_t begin, int64_t end, size_t shortest = 0) const;
 
   // conversation.cc: asking the engine
   AnswerPlan plan(const wire::ResponseParams& params) const;

@@ -62,10 +62,7 @@ void Conversation::on(const wire::CommitInput&) {
                              ms_of(input_.end() - begin)),
                  {}, "input_audio_buffer_commit_empty");
   }
-  auto sound = std::make_shared<assistant::Sound>();
-  const auto heard = input_.view(begin, input_.end());
-  sound->samples.assign(heard.begin(), heard.end());
-  sound->live = true;
+  auto sound = recorded(begin, input_.end());
   std::string item_id = shared_.id("item_");
   if (turn_) {
     item_id = turn_->item_id;
@@ -94,6 +91,20 @@ void Conversation::on(const wire::ClearOutput&) {
   shared_.outbox.push(wire::OutputCleared{id});
 }
 
+/// Has the sounds and pictures of an item count for as long as anybody holds them.
+void Conversation::count_media(wire::Item& item) const {
+  const auto count = [this]<class Medium>(std::shared_ptr<const Medium>& medium, size_t bytes) {
+    auto counted = std::make_shared<Counted<std::shared_ptr<const Medium>>>(settings_.memory);
+    counted->value = std::move(medium);
+    counted->memory.set(bytes);
+    medium = counted->part(counted, *counted->value);
+  };
+  for (wire::Content& part : item.content) {
+    if (part.sound) count(part.sound, part.sound->samples.size() * sizeof(float));
+    if (part.image) count(part.image, part.image->rgb.size());
+  }
+}
+
 void Conversation::on(wire::CreateItem event) {
   wire::Item& item = event.item;
   if (item.id.empty()) item.id = shared_.id("item_");
@@ -110,6 +121,7 @@ void Conversation::on(wire::CreateItem event) {
     }
   }
   if (!make_room(bytes_of(item))) return refuse_for_memory("the item", "item");
+  count_media(item);
   const wire::Item shown = item;
   const auto before = shared_.items.insert(std::move(item), event.previous_item_id);
   if (!before) return error(before.error().code, before.error().message, before.error().field);
@@ -172,7 +184,7 @@ void Conversation::on(const wire::TruncateItem& event) {
 }
 
 void Conversation::on(wire::CreateResponse event) {
-  const wire::ResponseParams& params = event.params;
+  wire::ResponseParams& params = event.params;
   if (session_.transcription_only) {
     return error(ErrorCode::unsupported, "A transcription session gives no responses.", {},
                  "response_create_not_allowed");
@@ -192,6 +204,10 @@ void Conversation::on(wire::CreateResponse event) {
   }
   AnswerPlan plan = this->plan(params);
   if (params.input) {
+    size_t given_bytes = 0;
+    for (const wire::Item& given : *params.input) given_bytes += bytes_of(given);
+    if (!make_room(given_bytes)) return refuse_for_memory("the input", "response.input");
+    for (wire::Item& given : *params.input) count_media(given);
     std::vector<const wire::Item*> items;
     for (size_t i = 0; i < params.input->size(); ++i) {
       const wire::Item& given = params.input->at(i);

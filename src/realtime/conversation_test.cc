@@ -179,6 +179,7 @@ TEST_F(Talk, AllConversationsShareABoundOfMemory) {
   Conversation other(settings, {.model = "fake"}, engine_, "else", 99, now_, [] {});
   other.handle({.body = wire::CreateItem{picture(600), {}}}, now_);
   EXPECT_GT(memory->used(), size_t{3} << 20);
+  log_.clear();  // it holds the sounds
   for (int i = 0; i < 8; ++i) {
     send(wire::AppendInput{five_seconds});
     send(wire::CommitInput{});
@@ -199,6 +200,93 @@ TEST_F(Talk, AllConversationsShareABoundOfMemory) {
   send(wire::ClearInput{});
   conversation_.reset();
   EXPECT_LT(memory->used(), size_t{2} << 20);
+}
+
+wire::Item sound_item(std::string id, int seconds) {
+  assistant::Sound sound{.samples = std::vector<float>(static_cast<size_t>(seconds) * 16000, 0.1f)};
+  wire::Item item{.id = std::move(id), .role = assistant::Role::user};
+  item.content = {{.kind = wire::Content::Kind::input_audio, .sound = std::make_shared<const assistant::Sound>(std::move(sound))}};
+  return item;
+}
+
+TEST_F(Talk, WhatTheEngineHoldsCounts) {
+  const auto memory = std::make_shared<MemoryBudget>(size_t{4} << 20);
+  Settings settings;
+  settings.memory = memory;
+  start({}, settings);
+  const size_t empty = memory->used();
+  const auto held = [&] { return memory->used() - empty; };
+  send(wire::CreateItem{sound_item("mine", 10), {}});
+  EXPECT_NEAR(double(held()), 640'000, 10'000);
+  send(wire::CreateResponse{});
+  EXPECT_NEAR(double(held()), 640'000, 10'000) << "the item and the request share a sound";
+  send(wire::DeleteItem{"mine"});
+  log_.clear();  // it held the sound
+  EXPECT_NEAR(double(held()), 640'000, 10'000);
+  // What is handed in beside the conversation counts, too.
+  wire::ResponseParams params{.out_of_band = true};
+  params.input = {sound_item("", 30)};
+  send(wire::CreateResponse{params});
+  EXPECT_NEAR(double(held()), 4 * 640'000, 20'000);
+  send(wire::CreateResponse{params}, "too much");
+  EXPECT_EQ(only<wire::ErrorEvent>().code, "memory_full");
+  EXPECT_EQ(only<wire::ErrorEvent>().error.field, "response.input");
+  EXPECT_EQ(engine_->asked.size(), 2u);
+  tell_end(0);
+  tell_end(1);
+  engine_->asked.pop_back();
+  EXPECT_NEAR(double(held()), 640'000, 20'000);
+  conversation_.reset();
+  EXPECT_EQ(memory->used(), 640'000u) << "the engine still has it";
+  engine_->asked.clear();
+  EXPECT_EQ(memory->used(), 0u);
+}
+
+TEST_F(Talk, OnlyWhatIsFreedByItIsForgotten) {
+  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
+  Settings settings;
+  settings.memory = memory;
+  start({}, settings);
+  for (const char* id : {"a", "b"}) send(wire::CreateItem{sound_item(id, 10), {}});
+  text("What did I say?");
+  send(wire::CreateResponse{});
+  tell_word(0, "Hello");
+  log_.clear();  // it held the sounds
+  send(wire::CreateItem{sound_item("c", 20), {}});
+  EXPECT_EQ(only<wire::ErrorEvent>().code, "memory_full");
+  send(wire::RetrieveItem{"a"});
+  EXPECT_TRUE(last<wire::ItemRetrieved>().item.content.at(0).sound) << "forgotten in vain: the engine holds it";
+  engine_->asked[0].request = {};  // the prompt is there
+  log_.clear();
+  send(wire::CreateItem{sound_item("c", 20), {}});
+  EXPECT_EQ(count<wire::ErrorEvent>(), 0u);
+  send(wire::RetrieveItem{"a"});
+  EXPECT_FALSE(last<wire::ItemRetrieved>().item.content.at(0).sound);
+  EXPECT_LE(memory->used(), memory->most());
+}
+
+TEST_F(Talk, WhoSpeaksWhenMemoryIsFullIsHeardLater) {
+  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
+  Settings settings;
+  settings.memory = memory;
+  start({}, settings);
+  for (const char* id : {"a", "b"}) send(wire::CreateItem{sound_item(id, 10), {}});
+  speak(1000);
+  ASSERT_TRUE(asked(0).live());
+  log_.clear();  // it held the sounds
+  MemoryShare others(memory);
+  others.set(memory->most() - memory->used());
+  speak(60);
+  EXPECT_TRUE(asked(0).stopped());
+  engine_->asked[0].request = {};
+  log_.clear();
+  speak(1000);
+  EXPECT_EQ(count<wire::ErrorEvent>(), 0u);
+  be_quiet(600);
+  ASSERT_EQ(engine_->asked.size(), 2u);
+  EXPECT_EQ(prompt(1), "U:<sound>|U:<sound>|") << "the oldest was forgotten";
+  EXPECT_EQ(count<wire::ResponseCreated>(), 1u);
+  EXPECT_LE(memory->used(), memory->most());
 }
 
 TEST_F(Talk, ItemsAreInsertedRetrievedAndDeleted) {

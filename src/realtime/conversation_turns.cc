@@ -77,12 +77,16 @@ void Conversation::open_turn() {
     interrupt("turn_detected");
     turn_->interrupted = true;
   }
-  if (settings_.hear_while_speaking) {
-    turn_->live = std::make_shared<assistant::LiveSound>();
-    turn_->fed = turn_->begin;
-    turn_->answer = hear(turn_->live);
-    if (!turn_->answer) turn_->live.reset();
-  }
+  hear_live();
+}
+
+/// The engine gets the sound while the person speaks.
+void Conversation::hear_live() {
+  if (!settings_.hear_while_speaking) return;
+  turn_->live = std::make_shared<Counted<assistant::LiveSound>>(settings_.memory);
+  turn_->fed = turn_->begin;
+  turn_->answer = hear(turn_->live->part(turn_->live, turn_->live->value));
+  if (!turn_->answer) turn_->live.reset();
 }
 
 /// Has the engine begin an answer to a sound; it is told when the turn is over.
@@ -97,11 +101,24 @@ std::shared_ptr<Answer> Conversation::hear(assistant::Part sound) {
   return answer;
 }
 
+/// What was said between two positions of the input, with silence up to `shortest` samples.
+assistant::SoundPart Conversation::recorded(int64_t begin, int64_t end, size_t shortest) const {
+  const auto sound = std::make_shared<Counted<assistant::Sound>>(settings_.memory);
+  const auto heard = input_.view(begin, end);
+  std::vector<float>& samples = sound->value.samples;
+  samples.assign(heard.begin(), heard.end());
+  if (samples.size() < shortest) samples.resize(shortest);
+  sound->value.live = true;
+  sound->memory.set(samples.size() * sizeof(float));
+  return sound->part<const assistant::Sound>(sound, sound->value);
+}
+
 /// Gives the engine what it has not heard yet.
 void Conversation::feed(Turn& turn) {
   if (!turn.live || turn.paused) return;
-  turn.live->append(input_.view(turn.fed, detector_->position()));
+  turn.live->value.append(input_.view(turn.fed, detector_->position()));
   turn.fed = detector_->position();
+  turn.live->memory.set(static_cast<size_t>(turn.fed - turn.begin) * sizeof(float));
 }
 
 /// Silence: the answer begins to be computed, in case the person has finished.
@@ -110,14 +127,10 @@ void Conversation::pause_turn() {
   turn_->paused = true;
   turn_->end = detector_->position();
   if (turn_->live) {
-    turn_->live->end();
+    turn_->live->value.end();
   } else if (!turn_->interrupted || !can_resume() ||
              ms_of(detector_->voiced_samples()) >= settings_.false_interruption.count()) {
-    auto sound = std::make_shared<assistant::Sound>();
-    const auto heard = input_.view(turn_->begin, turn_->end);
-    sound->samples.assign(heard.begin(), heard.end());
-    sound->live = true;
-    turn_->answer = hear(assistant::SoundPart(std::move(sound)));
+    turn_->answer = hear(recorded(turn_->begin, turn_->end));
   }
   if (session_.turn_detection.kind == Detection::Kind::semantic_vad) ask_whether_finished();
 }
@@ -134,15 +147,11 @@ void Conversation::go_on() {
     }
     turn_->question = 0;
   }
-  if (!settings_.hear_while_speaking) return;
-  turn_->live = std::make_shared<assistant::LiveSound>();
-  turn_->fed = turn_->begin;
-  turn_->answer = hear(turn_->live);
-  if (!turn_->answer) turn_->live.reset();
+  hear_live();
 }
 
 void Conversation::drop_answer(Turn& turn) {
-  if (turn.live) turn.live->end();
+  if (turn.live) turn.live->value.end();
   if (turn.answer) stop_runs(*turn.answer);
   turn.answer.reset();
   turn.live.reset();
@@ -163,11 +172,7 @@ void Conversation::close_turn() {
     run->second.stop.request_stop();
     runs_.erase(run);
   }
-  auto sound = std::make_shared<assistant::Sound>();
-  const auto heard = input_.view(turn.begin, turn.end);
-  sound->samples.assign(heard.begin(), heard.end());
-  sound->live = true;
-  turn.sound = std::move(sound);
+  turn.sound = recorded(turn.begin, turn.end);
   shared_.outbox.push(wire::SpeechStopped{turn.item_id, ms_of(detector_->voice_end())});
   if (turn.interrupted && can_resume()) {
     if (voiced_ms < settings_.false_interruption.count()) return conclude(std::move(turn), Outcome::false_alarm);
@@ -204,6 +209,7 @@ void Conversation::conclude(Turn turn, Outcome outcome) {
         "answered.",
         {}, "conversation_already_has_active_response");
   }
+  if (turn.answer && turn.answer->refused_early()) drop_answer(turn);  // its wait begins now
   auto answer = std::move(turn.answer);
   if (!answer) {
     AnswerPlan plan = this->plan({});
@@ -220,7 +226,7 @@ void Conversation::conclude(Turn turn, Outcome outcome) {
 /// Whether the newest answer was cut off before it was heard to its end.
 bool Conversation::can_resume() const {
   return answer_ && cut_ && answer_->ended() && !answer_->failed() && answer_->speaks() && answer_->held_bytes() > 0 &&
-         !(answer_->complete() && cut_->samples >= answer_->whole_samples());
+         (answer_->complete() || answer_->repeatable()) && !(answer_->complete() && cut_->samples >= answer_->whole_samples());
 }
 
 /// The answer goes on where it ended to be heard: first what is there, then what is computed again.
@@ -254,11 +260,7 @@ void Conversation::idle() {
   if (!answers_by_itself() || active() != nullptr) return;
   const int64_t wanted = samples_of_ms(session_.turn_detection.idle_timeout_ms.value_or(0));
   const int64_t begin = std::max(input_.begin(), input_.end() - wanted);
-  auto sound = std::make_shared<assistant::Sound>();
-  const auto heard = input_.view(begin, input_.end());
-  sound->samples.assign(heard.begin(), heard.end());
-  sound->live = true;
-  if (sound->samples.size() < kShortestSound) sound->samples.resize(kShortestSound);
+  auto sound = recorded(begin, input_.end(), kShortestSound);
   const std::string item_id = shared_.id("item_");
   shared_.outbox.push(wire::IdleTimeout{item_id, ms_of(begin), ms_of(input_.end())});
   commit(item_id, std::move(sound));

@@ -132,7 +132,13 @@ bool Items::forget_oldest_sound() {
 }
 
 size_t Items::old_sound_bytes() const {
-  return items_.empty() ? 0 : (sound_samples_ - cost(items_.back()).sound) * sizeof(float);
+  size_t sum = 0;
+  for (size_t i = 0; i + 1 < items_.size(); ++i) {
+    for (const wire::Content& part : items_[i].content) {
+      if (part.sound.use_count() == 1) sum += part.sound->samples.size() * sizeof(float);
+    }
+  }
+  return sum;
 }
 
 wire::Item* Items::find(std::string_view id) {

@@ -30,10 +30,10 @@ class Items {
 
   /// Forgets the oldest sound, but none of the last item. False when there is none.
   bool forget_oldest_sound();
-  /// What forgetting all of these would free.
+  /// What forgetting all of these would free: those that nobody else holds.
   size_t old_sound_bytes() const;
-  /// What all of them take in memory.
-  size_t bytes() const { return items_.size() * sizeof(wire::Item) + text_bytes_ + picture_bytes_ + sound_samples_ * sizeof(float); }
+  /// What all of them take in memory beside sounds and pictures, which count by themselves (Counted).
+  size_t bytes() const { return items_.size() * sizeof(wire::Item) + text_bytes_; }
 
   /// Leaves `share` of what a prompt held so far out of the next ones, the oldest first. False when nothing is left to
   /// leave out.

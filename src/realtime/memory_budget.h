@@ -3,10 +3,11 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 namespace calliope::realtime {
 
-/// What all conversations together may hold in memory: items, sounds, pictures, events on their way. Any thread.
+/// What all conversations together may hold in memory: items, sounds, pictures, requests, events on their way. Any thread.
 class MemoryBudget {
  public:
   explicit MemoryBudget(size_t most) : most_(most) {}
@@ -21,7 +22,7 @@ class MemoryBudget {
   std::atomic<size_t> used_ = 0;
 };
 
-/// One conversation's part of it, given back when it ends. Null: without bounds.
+/// A part of it, given back in the end. Null: without bounds.
 class MemoryShare {
  public:
   explicit MemoryShare(std::shared_ptr<MemoryBudget> budget) : budget_(std::move(budget)) {}
@@ -41,6 +42,20 @@ class MemoryShare {
  private:
   const std::shared_ptr<MemoryBudget> budget_;
   size_t bytes_ = 0;
+};
+
+/// A sound or picture that counts as long as anybody holds it: an item, an answer, a request that the engine has.
+template <class T>
+struct Counted {
+  explicit Counted(std::shared_ptr<MemoryBudget> budget) : memory(std::move(budget)) {}
+  T value{};
+  MemoryShare memory;
+
+  /// Something of what it holds, that keeps it.
+  template <class Part>
+  static std::shared_ptr<Part> part(std::shared_ptr<Counted> whole, Part& what) {
+    return std::shared_ptr<Part>(std::move(whole), &what);
+  }
 };
 
 }  // namespace calliope::realtime

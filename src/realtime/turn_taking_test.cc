@@ -70,6 +70,38 @@ TEST_F(Talk, WhoGoesOnAfterAPauseLeavesNoTrace) {
   EXPECT_EQ(transcript(), "Right");
 }
 
+// The engine may refuse early what it was asked while the person spoke: only when the turn is over it has to answer.
+TEST_F(Talk, WhoStillSpeaksIsNotRefused) {
+  const Error busy{ErrorCode::unavailable, "The server is busy.", {}, 3};
+  start();
+  engine_->refuse = busy;
+  speak(1000);
+  engine_->refuse.reset();
+  be_quiet(600);
+  EXPECT_EQ(count<wire::ResponseDone>(), 0u);
+  ASSERT_EQ(engine_->asked.size(), 1u);
+  EXPECT_EQ(prompt(0), "U:<sound>|") << "asked again, with the whole turn";
+  tell_word(0, "Hello");
+  tell_end(0);
+  EXPECT_EQ(transcript(), "Hello");
+  // Later than that, too; and what was refused when the turn was over stays so.
+  speak(1000);
+  ASSERT_EQ(engine_->asked.size(), 2u);
+  tell(1, assistant::Failed{busy});
+  be_quiet(600);
+  ASSERT_EQ(engine_->asked.size(), 3u);
+  tell(2, assistant::Failed{busy});
+  EXPECT_EQ(engine_->asked.size(), 3u);
+  EXPECT_EQ(last<wire::ResponseDone>().response.status, wire::ResponseView::Status::failed);
+  // What fails for another reason is not asked again.
+  speak(1000);
+  ASSERT_EQ(engine_->asked.size(), 4u);
+  tell(3, assistant::Failed{{ErrorCode::internal, "A bug."}});
+  be_quiet(600);
+  EXPECT_EQ(engine_->asked.size(), 4u);
+  EXPECT_EQ(last<wire::ResponseDone>().response.status, wire::ResponseView::Status::failed);
+}
+
 TEST_F(Talk, SpeechInterruptsAtOnce) {
   start();
   text("Count.");
