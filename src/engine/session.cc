@@ -19,8 +19,6 @@ SamplerOptions sampler_options(const assistant::Sampling& asked, const model::Dr
           .repetition_penalty = otherwise.repetition_penalty};
 }
 
-constexpr double kSlowReaderS = 30;
-
 Result<void> check_reading(const model::Model& model, const assistant::Request& request) {
   if (!model.speaks()) return calliope::fail(ErrorCode::unsupported, "this model has no voice: its checkpoint has no talker", "model");
   for (const auto& turn : request.turns) {
@@ -96,16 +94,6 @@ void Session::begin(MediaCache* media, const KvMemory& memory, int64_t most_live
   if (!scoring) return fail(std::move(scoring).error());
   scoring_ = *std::move(scoring);
   request_.max_tokens = static_cast<int>(scoring_->longest());  // what memory is claimed for
-}
-
-// There is no prompt to run and no text to wait for.
-void Session::begin_reading() {
-  auto reading = Reading::make(*model_, request_, most_.talker);
-  if (!reading) return fail(std::move(reading).error());
-  reading_ = *std::move(reading);
-  prompt_whole_ = text_ended_ = true;
-  text_bytes_ = request_.read_aloud.size();
-  speech_options_.seed = request_.sampling.seed.value_or(std::random_device{}());
 }
 
 bool Session::encode(const TextStage& text) {
@@ -261,78 +249,6 @@ Result<void> Session::draw_from(std::span<float> logits) {
   return {};
 }
 
-void Session::take_speech() {
-  const auto& samples = speech_->outcome();
-  if (!samples) return fail(samples.error());
-  const int frames = frames_before_ + speech_->frames();
-  meter_->stats.audio_frames += static_cast<uint64_t>(frames - usage_.completion_audio_frames);
-  usage_.completion_audio_frames = frames;
-  if (reading_) {
-    send_sound(reading_->take(*samples, speech_->done()));
-    if (speech_->done()) end_passage();
-  } else {
-    send_sound({samples->begin(), samples->end()});
-  }
-}
-
-void Session::begin_passage() {
-  auto text = reading_->begin(sent_samples_);
-  if (!text) return fail(std::move(text).error());
-  usage_.prompt_tokens += static_cast<int>(text->tokens.size());
-  speech_options_.max_frames = text->most_frames;
-  speech_.emplace(*model_, reading_->prompt(), tensor::ConstRows{}, request_.voice, speech_options_, talker_memory_);
-  for (size_t i = 0; i < text->tokens.size(); ++i) speech_->push(text->tokens[i], text->pieces[i]);
-  speech_->finish_text();
-}
-
-void Session::end_passage() {
-  if (ended_) return;
-  speech_->words().settle(true);
-  tell_words();
-  if (!reading_->more()) return;
-  tell({reading_->read_bytes(), sent_samples_});
-  frames_before_ += speech_->frames();
-  send_sound(std::vector<float>(static_cast<size_t>(reading_->pause_samples())));
-  if (!ended_) begin_passage();
-}
-
-void Session::send_sound(std::vector<float> samples) {
-  if (samples.empty()) return;
-  const Time now = meter_->now();
-  if (!playback_.begun()) meter_->stats.first_audio_seconds.add(seconds_between(asked_at_, now));
-  const auto count = static_cast<int64_t>(samples.size());
-  const double gap = playback_.sent(static_cast<int64_t>(static_cast<double>(count) / request_.playback_speed), now);
-  if (gap > 0 && live()) {
-    ++meter_->stats.playback_gaps;
-    meter_->stats.playback_gap_seconds += gap;
-  }
-  meter_->stats.audio_samples += samples.size();
-  answering_ = true;
-  send(assistant::AudioDelta{std::move(samples)});
-  if (ended_) return;
-  sent_samples_ += count;
-  tell_words();
-}
-
-void Session::tell_words() {
-  if (!reading_) {
-    while (const auto mark = speech_->words().next(sent_samples_)) tell(*mark);
-    return;
-  }
-  while (const auto mark = speech_->words().next(reading_->given())) {
-    const assistant::SpokenMark placed = reading_->place(*mark);
-    if (placed.text_bytes > marked_.text_bytes) tell(placed);  // several words may say one of the text
-  }
-}
-
-bool Session::resting() {
-  if (!reading_ || ended_ || !sink_->full()) return false;
-  if (live() && playback_.begun() && playback_.ahead_s(meter_->now()) < -kSlowReaderS) {
-    fail({ErrorCode::unavailable, "The sound was cancelled because it was not read as fast as it is played."});
-  }
-  return true;
-}
-
 void Session::finish_if_done() {
   if (!admitted() || ended_ || !text_ended_ || (speech_ && !speech_->done())) return;
   if (speech_) {
@@ -363,17 +279,6 @@ void Session::take_pieces(std::vector<ToolCallReader::Piece> pieces) {
   }
 }
 
-// Calls are not spoken. What is text all the same counts as text, so that the words after it are found.
-void Session::speak_decided() {
-  for (; !written_.empty(); written_.pop_front()) {
-    const Written& written = written_.front();
-    const auto said = tools_->said(written.begin, written.end);
-    if (said == ToolCallReader::Said::later) return;
-    if (said == ToolCallReader::Said::aloud) speech_->push(written.token, written.text);
-    else speech_->words().skip_text(tools_->told(written.begin, written.end));
-  }
-}
-
 void Session::end_text(assistant::FinishReason reason) {
   const bool enough = tools_ && tools_->calls() > 0 && !request_.parallel_tool_calls;
   if (!stops_.stopped() && !enough) {
@@ -400,14 +305,6 @@ void Session::emit(std::string text) {
 void Session::send(assistant::Event event) {
   check_stop();
   if (!ended_) sink_->on_event(std::move(event));
-}
-
-// Text that a stop string may still cut off has not been told.
-void Session::tell(assistant::SpokenMark mark) {
-  mark.text_bytes = std::min(mark.text_bytes, text_bytes_);
-  if (mark.text_bytes <= marked_.text_bytes && mark.samples <= marked_.samples) return;
-  marked_ = mark;
-  sink_->on_event(mark);
 }
 
 void Session::finish(assistant::FinishReason reason) {
