@@ -119,7 +119,8 @@ TEST(Engine, WhoStillSpeaksIsNotRefused) {
 
 TEST(Engine, WhoStillSpeaksMayWaitForMemory) {
   const auto model = test_model("dense_tied");
-  const size_t page = model::KvPages::page_bytes(model->config.thinker.text, {}) + model::KvPages::page_bytes(model->config.talker.text, {});
+  const size_t page = model::KvPages::page_bytes(model->config.thinker.text, {}) +
+                      model::KvPages::page_bytes(model->config.talker.text, {});
   Time now{};
   Rounds rounds(model, {.bytes = 6 * page}, SchedulerOptions{}, Meter{.now = [&now] { return now; }});
   const auto first = std::make_shared<assistant::LiveSound>(), second = std::make_shared<assistant::LiveSound>();

@@ -36,8 +36,8 @@ class Session {
  public:
   Session(std::shared_ptr<const model::Model> model, assistant::Request request, std::shared_ptr<assistant::Sink> sink,
           std::stop_token stop);
-  /// To be told before anything else: where to count, when the request came or its live sound ended, and whether such a sound,
-  /// if it has one, is not known to have ended.
+  /// To be told before anything else: where to count, when the request came or its live sound ended, and whether such a
+  /// sound, if it has one, is not known to have ended.
   void attach(Meter& meter, Time asked, bool speaking);
 
   /// Finished or Failed was sent.
@@ -162,8 +162,7 @@ class Session {
   assistant::FinishReason reason_ = assistant::FinishReason::stop;
   PlaybackClock playback_;
   bool speaking_ = false;  // its live sound is not known to have ended
-  bool begun_ = false, prompt_whole_ = false, answering_ = false, text_ended_ = false,
-       ended_ = false;
+  bool begun_ = false, prompt_whole_ = false, answering_ = false, text_ended_ = false, ended_ = false;
   bool text_sent_ = false;
 };
 

@@ -100,8 +100,10 @@ void Session::speak_decided() {
     const Written& written = written_.front();
     const auto said = tools_->said(written.begin, written.end);
     if (said == ToolCallReader::Said::later) return;
-    if (said == ToolCallReader::Said::aloud) speech_->push(written.token, written.text);
-    else speech_->words().skip_text(tools_->told(written.begin, written.end));
+    if (said == ToolCallReader::Said::aloud)
+      speech_->push(written.token, written.text);
+    else
+      speech_->words().skip_text(tools_->told(written.begin, written.end));
   }
 }
 

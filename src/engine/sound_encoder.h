@@ -22,7 +22,8 @@ namespace calliope::engine {
 /// changes what was quiet in it (LogMelStream), so blocks may change until it has ended.
 class SoundEncoder {
  public:
-  /// A whole sound, prepared as the checkpoint says (SoundPreparation); it is kept as it is, and shared, until it is encoded. `cache` may be null.
+  /// A whole sound, prepared as the checkpoint says (SoundPreparation); it is kept as it is, and shared, until it is
+  /// encoded. `cache` may be null.
   SoundEncoder(const model::Model& model, MediaCache* cache, assistant::SoundPart sound);
   SoundEncoder(const model::Model& model, MediaCache* cache, assistant::LiveSoundPart sound);
 

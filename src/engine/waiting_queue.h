@@ -35,7 +35,8 @@ class WaitingQueue {
 
   /// Whether one more of this user may wait: one known by name may take half of the queue.
   bool has_room_for(const std::string& user) const;
-  void push(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop, std::shared_ptr<void> held, Time now);
+  void push(assistant::Request request, std::shared_ptr<assistant::Sink> sink, std::stop_token stop,
+            std::shared_ptr<void> held, Time now);
   size_t size() const { return waiting_.size(); }
 
   /// The next to get a place when `open` of `places` are taken, `open_of` of them by a user: of whoever has the fewest, those

@@ -205,7 +205,8 @@ TEST_F(Talk, AllConversationsShareABoundOfMemory) {
 wire::Item sound_item(std::string id, int seconds) {
   assistant::Sound sound{.samples = std::vector<float>(static_cast<size_t>(seconds) * 16000, 0.1f)};
   wire::Item item{.id = std::move(id), .role = assistant::Role::user};
-  item.content = {{.kind = wire::Content::Kind::input_audio, .sound = std::make_shared<const assistant::Sound>(std::move(sound))}};
+  item.content = {
+      {.kind = wire::Content::Kind::input_audio, .sound = std::make_shared<const assistant::Sound>(std::move(sound))}};
   return item;
 }
 

@@ -226,7 +226,8 @@ void Conversation::conclude(Turn turn, Outcome outcome) {
 /// Whether the newest answer was cut off before it was heard to its end.
 bool Conversation::can_resume() const {
   return answer_ && cut_ && answer_->ended() && !answer_->failed() && answer_->speaks() && answer_->held_bytes() > 0 &&
-         (answer_->complete() || answer_->repeatable()) && !(answer_->complete() && cut_->samples >= answer_->whole_samples());
+         (answer_->complete() || answer_->repeatable()) &&
+         !(answer_->complete() && cut_->samples >= answer_->whole_samples());
 }
 
 /// The answer goes on where it ended to be heard: first what is there, then what is computed again.

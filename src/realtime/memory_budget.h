@@ -7,7 +7,8 @@
 
 namespace calliope::realtime {
 
-/// What all conversations together may hold in memory: items, sounds, pictures, requests, events on their way. Any thread.
+/// What all conversations together may hold in memory: items, sounds, pictures, requests, events on their way. Any
+/// thread.
 class MemoryBudget {
  public:
   explicit MemoryBudget(size_t most) : most_(most) {}

@@ -153,7 +153,7 @@ std::string Metrics::text(const assistant::EngineStats& engine, const realtime::
   out.single("calliope_realtime_sessions", "gauge", "Realtime sessions open.", as_double(realtime_sessions.load()));
   out.single("calliope_realtime_sessions_total", "counter", "Realtime sessions that were opened.",
              as_double(realtime_sessions_opened.load()));
-  out.single("calliope_realtime_memory_bytes", "gauge", "What all Realtime sessions hold: items, sounds, pictures, events on their way.",
+  out.single("calliope_realtime_memory_bytes", "gauge", "What all Realtime sessions hold: items, sounds, pictures, requests, events on their way.",
              as_double(memory.used()));
   out.single("calliope_realtime_memory_limit_bytes", "gauge", "What they may hold.", as_double(memory.most()));
   {
