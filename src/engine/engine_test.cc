@@ -159,5 +159,24 @@ TEST(Engine, WhoStillSpeaksMayWaitForMemory) {
   rounds.run();
 }
 
+// Who still speaks has time; those that come after him may not.
+TEST(Engine, WhoStillSpeaksIsOvertakenWhenHeWaitsForMemory) {
+  const auto model = test_model("dense_tied");
+  const size_t page = model::KvPages::page_bytes(model->config.thinker.text, {}) + model::KvPages::page_bytes(model->config.talker.text, {});
+  Rounds rounds(model, {.bytes = 6 * page}, SchedulerOptions{}, Meter{.now = [] { return Time{}; }});
+  const auto sound = std::make_shared<assistant::LiveSound>();
+  const auto holds = rounds.add(test_request({"Count."}, 20));
+  const auto speaks = rounds.add(test_request({sound}, 5));  // it may become as long as there is memory
+  const auto small = rounds.add(test_request({"Hello."}, 5));
+  rounds.step(30);
+  EXPECT_TRUE(small->ended());
+  EXPECT_FALSE(small->error);
+  EXPECT_FALSE(speaks->ended());
+  sound->append(std::vector<float>(16000, 0.1f));
+  sound->end();
+  rounds.run();
+  EXPECT_FALSE(speaks->error);
+}
+
 }  // namespace
 }  // namespace calliope::engine

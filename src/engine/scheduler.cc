@@ -124,7 +124,8 @@ void Scheduler::begin_new() {
   }
 }
 
-// In the order they came: one that waits for memory is not overtaken.
+// In the order they came: one that waits for memory is not overtaken, unless its sound has not ended yet: until then it
+// has time, and those behind it may not.
 void Scheduler::admit_waiting() {
   bool blocked = false;
   for (const Place& place : places_) {
@@ -133,7 +134,7 @@ void Scheduler::admit_waiting() {
     if (session.late()) {
       session.refuse_late();
     } else if (blocked || !session.begun() || !session.admit(*memory_)) {
-      blocked = true;
+      blocked = blocked || !session.speaking();
     } else {
       worked_ = true;
       meter_.stats.queue_seconds.add(session.waited_s());

@@ -56,6 +56,8 @@ class Session {
   /// It has waited for place and memory for as long as it may. While somebody speaks he does not wait yet.
   bool late() const { return request_.max_wait_s > 0 && !admitted() && !speaking_ && waited_s() > request_.max_wait_s; }
   void refuse_late();
+  /// It has a live sound that is not known to have ended.
+  bool speaking() const { return speaking_; }
   const std::string& user() const { return request_.user; }
   /// Somebody listens while it is spoken.
   bool live() const { return request_.live && request_.speak; }
