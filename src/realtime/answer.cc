@@ -56,6 +56,7 @@ Answer::Answer(Shared& shared, const Answer& before, Heard from)
       out_of_band_(false),
       resumed_(true),
       complete_(before.complete_),
+      request_bytes_(before.request_bytes_),
       said_(before.said_),
       marks_(before.marks_),
       sound_(before.sound_),
@@ -141,7 +142,8 @@ void Answer::on_event(assistant::Event event) {
 
 bool Answer::refused_early() const {
   const auto* failed = begun_ || waiting_.size() != 1 ? nullptr : std::get_if<assistant::Failed>(&waiting_[0]);
-  return failed != nullptr && failed->error.code == ErrorCode::unavailable;
+  if (failed == nullptr) return false;
+  return failed->error.code == ErrorCode::unavailable || failed->error.code == ErrorCode::too_large;
 }
 
 /// Text of the answer; of one that runs again, what is known already is left out.

@@ -80,7 +80,7 @@ class Answer {
   bool failed() const { return view_.status == wire::ResponseView::Status::failed; }
   /// Whether nothing of the answer has come yet.
   bool silent() const { return said_.empty() && calls_ == 0 && sound_samples_ == 0; }
-  /// The engine had no place for it in time, and it has not begun.
+  /// The engine had no place for it in time, or took it for too large, and it has not begun.
   bool refused_early() const;
   bool cancelled() const { return view_.status == wire::ResponseView::Status::cancelled; }
   bool speaks() const { return view_.speak; }

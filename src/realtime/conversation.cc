@@ -171,11 +171,11 @@ size_t Conversation::bytes() const {
 bool Conversation::make_room(size_t bytes) {
   if (memory_.has_room_for(bytes)) return true;
   // What was asked holds the old sounds, too. A turn that is heard early can be heard when it is over.
-  if (answer_ && !answer_->silent()) answer_->forget_question();
+  if (answer_ && (answer_->ended() || !answer_->silent())) answer_->forget_question();
   if (turn_) drop_answer(*turn_);
   memory_.set(this->bytes());
   if (!memory_.has_room_for(bytes, shared_.items.old_sound_bytes())) return false;
-  while (!memory_.has_room_for(bytes) && shared_.items.forget_oldest_sound()) {
+  while (!memory_.has_room_for(bytes) && shared_.items.forget_oldest_sound(Items::Which::freed)) {
   }
   return memory_.has_room_for(bytes);
 }
@@ -239,18 +239,15 @@ uint64_t Conversation::submit(assistant::Request request, Run run) {
 
 void Conversation::ask(const std::shared_ptr<Answer>& answer) { submit(answer->request(), {.answer = answer}); }
 
-/// Leaves the oldest items out when the model's context is too small for all. False when that is not to be.
+/// Leaves the oldest items out when the model's context is too small for all. False when that is not to be: what was
+/// begun early is asked again with the whole sound when the turn is over.
 bool Conversation::ask_shorter(const std::shared_ptr<Answer>& answer) {
   using Kind = wire::Truncation::Kind;
   const auto& truncation = session_.truncation;
-  if (truncation.kind == Kind::disabled || answer->out_of_band() || !answer->silent()) return false;
+  if (truncation.kind == Kind::disabled || answer->out_of_band() || !answer->begun() || !answer->silent()) return false;
   if (!shared_.items.shorten(truncation.kind == Kind::retention_ratio ? 1 - truncation.retention_ratio : 0.25))
     return false;
-  auto& turns = answer->request().turns;
-  const bool not_committed = turn_ && turn_->answer == answer;
-  assistant::Turn newest = turns.empty() ? assistant::Turn{} : std::move(turns.back());
-  turns = shared_.items.turns(answer->instructions());
-  if (not_committed) turns.push_back(std::move(newest));
+  answer->request().turns = shared_.items.turns(answer->instructions());
   ask(answer);
   return true;
 }

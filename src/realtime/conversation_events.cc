@@ -204,20 +204,25 @@ void Conversation::on(wire::CreateResponse event) {
   }
   AnswerPlan plan = this->plan(params);
   if (params.input) {
-    size_t given_bytes = 0;
-    for (const wire::Item& given : *params.input) given_bytes += bytes_of(given);
-    if (!make_room(given_bytes)) return refuse_for_memory("the input", "response.input");
-    for (wire::Item& given : *params.input) count_media(given);
     std::vector<const wire::Item*> items;
+    std::vector<assistant::SoundPart> held;  // of what is referred to: not forgotten for what is given
+    size_t given_bytes = 0;
     for (size_t i = 0; i < params.input->size(); ++i) {
       const wire::Item& given = params.input->at(i);
-      const wire::Item* item = given.kind == wire::Item::Kind::reference ? shared_.items.find(given.id) : &given;
+      given_bytes += bytes_of(given);
+      const bool refers = given.kind == wire::Item::Kind::reference;
+      const wire::Item* item = refers ? shared_.items.find(given.id) : &given;
       if (item == nullptr) {
         return error(ErrorCode::not_found, fmt::format("There is no item '{}' in the conversation.", given.id),
                      fmt::format("response.input[{}].id", i));
       }
       items.push_back(item);
+      for (const wire::Content& part : item->content) {
+        if (refers && part.sound) held.push_back(part.sound);
+      }
     }
+    if (!make_room(given_bytes)) return refuse_for_memory("the input", "response.input");
+    for (wire::Item& given : *params.input) count_media(given);
     plan.request.turns = turns_of(plan.instructions, items);
   } else {
     plan.request.turns = shared_.items.turns(plan.instructions);

@@ -266,6 +266,69 @@ TEST_F(Talk, OnlyWhatIsFreedByItIsForgotten) {
   EXPECT_LE(memory->used(), memory->most());
 }
 
+TEST_F(Talk, OfOldSoundsTheOldestThatNobodyHoldsIsForgotten) {
+  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
+  Settings settings;
+  settings.memory = memory;
+  start({}, settings);
+  send(wire::CreateItem{sound_item("a", 10), {}});
+  text("What did I say?");
+  send(wire::CreateResponse{});
+  tell_word(0, "Hello");
+  send(wire::CreateItem{sound_item("b", 10), {}});
+  text("And now?");
+  log_.clear();  // it held the sounds
+  send(wire::CreateItem{sound_item("c", 20), {}});
+  EXPECT_EQ(count<wire::ErrorEvent>(), 0u);
+  send(wire::RetrieveItem{"a"});
+  EXPECT_TRUE(last<wire::ItemRetrieved>().item.content.at(0).sound) << "forgotten in vain: the engine holds it";
+  send(wire::RetrieveItem{"b"});
+  EXPECT_FALSE(last<wire::ItemRetrieved>().item.content.at(0).sound);
+  EXPECT_LE(memory->used(), memory->most());
+}
+
+TEST_F(Talk, WhatAResponseRefersToIsNotForgottenForWhatItIsGiven) {
+  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
+  Settings settings;
+  settings.memory = memory;
+  start({}, settings);
+  for (const char* id : {"a", "b"}) send(wire::CreateItem{sound_item(id, 10), {}});
+  text("What did I say?");
+  log_.clear();  // it held the sounds
+  wire::ResponseParams params{.out_of_band = true};
+  params.input = {{{.kind = wire::Item::Kind::reference, .id = "nowhere"}, sound_item("", 20)}};
+  send(wire::CreateResponse{params});
+  EXPECT_EQ(only<wire::ErrorEvent>().error.field, "response.input[0].id");
+  send(wire::RetrieveItem{"a"});
+  EXPECT_TRUE(last<wire::ItemRetrieved>().item.content.at(0).sound) << "forgotten for what is refused";
+  log_.clear();
+  params.input->at(0).id = "a";
+  send(wire::CreateResponse{params});
+  EXPECT_EQ(prompt(0), "U:<sound>|U:<sound>|");
+  send(wire::RetrieveItem{"b"});
+  EXPECT_FALSE(last<wire::ItemRetrieved>().item.content.at(0).sound);
+}
+
+TEST_F(Talk, AnAnswerInterruptedBeforeItsFirstWordHoldsNoMemory) {
+  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
+  Settings settings;
+  settings.memory = memory;
+  start({}, settings);
+  for (const char* id : {"a", "b"}) send(wire::CreateItem{sound_item(id, 10), {}});
+  send(wire::CreateResponse{});
+  speak(1000);
+  EXPECT_TRUE(asked(0).stopped());
+  for (auto& asked : engine_->asked) asked.request = {};
+  log_.clear();  // it held the sounds
+  MemoryShare others(memory);
+  others.set(memory->most() - memory->used());
+  speak(1000);
+  EXPECT_EQ(count<wire::ErrorEvent>(), 0u);
+  be_quiet(600);
+  ASSERT_EQ(engine_->asked.size(), 3u);
+  EXPECT_EQ(prompt(2), "U:<sound>|U:<sound>|") << "the oldest was forgotten";
+}
+
 TEST_F(Talk, WhoSpeaksWhenMemoryIsFullIsHeardLater) {
   const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
   Settings settings;

@@ -96,7 +96,6 @@ std::shared_ptr<Answer> Conversation::hear(assistant::Part sound) {
   plan.request.turns = shared_.items.turns(plan.instructions);
   plan.request.turns.push_back({.role = Role::user, .parts = {std::move(sound)}});
   auto answer = std::make_shared<Answer>(shared_, std::move(plan));
-  if (turn_) turn_->answer = answer;  // so that ask_shorter knows it
   ask(answer);
   return answer;
 }
@@ -209,7 +208,7 @@ void Conversation::conclude(Turn turn, Outcome outcome) {
         "answered.",
         {}, "conversation_already_has_active_response");
   }
-  if (turn.answer && turn.answer->refused_early()) drop_answer(turn);  // its wait begins now
+  if (turn.answer && turn.answer->refused_early()) drop_answer(turn);  // asked anew: its wait begins now
   auto answer = std::move(turn.answer);
   if (!answer) {
     AnswerPlan plan = this->plan({});

@@ -119,10 +119,10 @@ Result<std::string> Items::insert(wire::Item item, const std::optional<std::stri
 }
 
 /// Its transcript, when it has any, stays.
-bool Items::forget_oldest_sound() {
+bool Items::forget_oldest_sound(Which which) {
   for (size_t i = 0; i + 1 < items_.size(); ++i) {
     for (wire::Content& part : items_[i].content) {
-      if (!part.sound) continue;
+      if (!part.sound || (which == Which::freed && part.sound.use_count() != 1)) continue;
       sound_samples_ -= part.sound->samples.size();
       part.sound = nullptr;
       return true;

@@ -28,9 +28,11 @@ class Items {
   std::string last_id() const { return items_.empty() ? std::string() : items_.back().id; }
   const std::vector<wire::Item>& all() const { return items_; }
 
+  /// Of which sounds the oldest is forgotten: any, or those whose memory that frees, as nobody else holds them.
+  enum class Which { any, freed };
   /// Forgets the oldest sound, but none of the last item. False when there is none.
-  bool forget_oldest_sound();
-  /// What forgetting all of these would free: those that nobody else holds.
+  bool forget_oldest_sound(Which which = Which::any);
+  /// What forgetting all of these would free.
   size_t old_sound_bytes() const;
   /// What all of them take in memory beside sounds and pictures, which count by themselves (Counted).
   size_t bytes() const { return items_.size() * sizeof(wire::Item) + text_bytes_; }

@@ -102,6 +102,26 @@ TEST_F(Talk, WhoStillSpeaksIsNotRefused) {
   EXPECT_EQ(last<wire::ResponseDone>().response.status, wire::ResponseView::Status::failed);
 }
 
+// Nor is anything left out of the conversation for it: whether the whole turn fits is known when it is over.
+TEST_F(Talk, WhatIsTooLargeWhileThePersonSpeaksIsAskedAgainWhole) {
+  const Error too_large{ErrorCode::too_large, "The prompt is too long."};
+  start();
+  for (int i = 0; i < 4; ++i) text(std::to_string(i));
+  speak(1000);
+  tell(0, assistant::Failed{too_large});
+  EXPECT_EQ(engine_->asked.size(), 1u);
+  be_quiet(600);
+  ASSERT_EQ(engine_->asked.size(), 2u);
+  EXPECT_EQ(prompt(1), "U:0|U:1|U:2|U:3|U:<sound>|");
+  tell(1, assistant::Failed{too_large});
+  ASSERT_EQ(engine_->asked.size(), 3u);
+  EXPECT_EQ(prompt(2), "U:2|U:3|U:<sound>|");
+  tell_word(2, "Hello");
+  tell_end(2);
+  EXPECT_EQ(count<wire::ResponseCreated>(), 1u);
+  EXPECT_EQ(only<wire::ResponseDone>().response.status, wire::ResponseView::Status::completed);
+}
+
 TEST_F(Talk, SpeechInterruptsAtOnce) {
   start();
   text("Count.");
