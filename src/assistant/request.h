@@ -83,7 +83,7 @@ struct Request {
   bool parallel_tool_calls = true;  ///< an answer may have several calls; else it ends after the first
   std::string json_schema;          ///< when not empty, the answer's text is one JSON value that this JSON Schema allows
   std::string user;               ///< whoever asks, to share the machine fairly between them; empty: nobody known
-  double max_wait_s = 0;          ///< it is refused rather than begun later than this after it came; 0: as the engine has it
+  double max_wait_s = 0;          ///< begun within this after it came, or its live sound ended, else refused; 0: as the engine has it
   bool live = false;              ///< somebody listens while it is spoken: its sound must not run dry
   /// When not empty, nothing is written: exactly this text is spoken, and SpokenMarks are about it. `turns` may then be empty, or
   /// hold a user's words that the voice is to follow.
