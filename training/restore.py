@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "voice")]
 
 import config as voice_config  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
 from talker import Talker  # noqa: E402
+from understanding import tokenizer  # noqa: E402
 from understanding.model import Thinker  # noqa: E402
 
 
@@ -38,6 +39,27 @@ def fused(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return out
 
 
+def grown(model: Thinker, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state of a smaller model, whose layers come first: layers added after them pass on what they are given, tokens added
+    after its own are never said, until they learn better."""
+    out = {}
+    for name, fresh in model.state_dict().items():
+        if name == "model.embed_tokens.weight":
+            value = fresh
+        elif name not in state:
+            silent = re.search(r"(attn\.proj|linear_fc2|out_proj|fc2|o_proj|down_proj)\.(weight|bias)$", name)
+            value = torch.zeros_like(fresh) if silent else fresh
+        elif state[name].shape != fresh.shape:
+            value = torch.zeros_like(fresh)
+            value[: len(state[name])] = state[name]
+        else:
+            value = state[name]
+        out[name] = value
+    if left := state.keys() - out.keys():
+        raise SystemExit(f"the model has more than this recipe: {sorted(left)[:3]}")
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("model", "understanding", "voice", "assets"):
@@ -52,14 +74,14 @@ def main() -> None:
     args.voice.mkdir(parents=True, exist_ok=True)
     # Trained anew, the tokenizer may break ties in another way: the weights know this one.
     (args.assets / "tokenizer").mkdir(parents=True, exist_ok=True)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copyfile(args.model / name, args.assets / "tokenizer" / name)
+    tokenizer.write(tokenizer.with_pieces(Tokenizer.from_file(str(args.model / "tokenizer.json"))), args.assets / "tokenizer")
     thinker, talker, code2wav = Thinker(), Talker(voice_config.TALKER), Code2Wav(voice_config.CODE2WAV)
-    thinker.load_state_dict(part("thinker."))
+    thinker.load_state_dict(grown(thinker, part("thinker.")))
     talker.load_state_dict(fused(part("talker.")))
     code2wav.load_state_dict(part("code2wav."))
     heard = thinker.state_dict()
     torch.save({"model": heard, "ema": heard, "step": 0, "spent": 0.0, "taken": ["vision", "audio"]}, args.understanding / "thinker.pt")
+    torch.save({"encoder": thinker.visual.state_dict(), "step": 0, "spent": 0.0}, args.understanding / "vision.pt")
     for name, model in (("talker", talker), ("code2wav", code2wav)):
         state = model.state_dict()
         torch.save({"model": state, "ema": state, "step": 0, "minutes": 0.0}, args.voice / f"{name}.pt")

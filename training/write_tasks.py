@@ -5,7 +5,7 @@ usage: python write_tasks.py --data DIR --out DIR [--understanding DIR] [--count
 Typed questions in wordings kept back, as first and as second turn, and such as it cannot know; typed coffee orders; digits of the
 speaker kept back; photos kept back (their draw needs PyTorch; without it they are left out, which is said); voice orders kept back,
 as recorded and with a kitchen and a cafe behind them (noises.py, not those of training). With `--understanding`, the folder joint.py works in: questions and orders by
-the voices kept back, answered and written down, words in fonts kept back, ends of turns, and sounds in which nobody speaks.
+the voices kept back, answered and written down, words in fonts kept back, drawings, questions aloud about pictures, ends of turns, and sounds in which nobody speaks.
 """
 
 from __future__ import annotations
@@ -206,6 +206,36 @@ def words(out: Path, count: int) -> list[dict]:
     return items
 
 
+def drawn(out: Path, count: int) -> list[dict]:
+    """Drawings, and questions in wordings kept back."""
+    from PIL import Image
+    from understanding import drawings
+
+    (out / "drawings").mkdir(exist_ok=True)
+    rng, items = random.Random(25), []
+    for i in range(count):
+        pixels, asked = drawings.drawing(rng)
+        wordings, filled, answer = rng.choice(asked)
+        # As people send them: larger than what the model sees.
+        Image.fromarray(pixels).resize((256, 256), Image.BICUBIC).save(out / f"drawings/{i}.png")
+        kind = next(name for name in ("SHAPE", "COLOUR", "COUNT", "PLACE", "BESIDE") if getattr(drawings, name) is wordings)
+        items.append({"image": f"drawings/{i}.png", "text": rng.choice(wordings[1]).format(**filled), "answer": answer, "group": kind.lower()})
+    return items
+
+
+def asked_aloud(out: Path, seen: list[dict], read: list[dict], count: int) -> list[dict]:
+    """Questions about pictures kept back, spoken by the voices kept back."""
+    from understanding import sounds
+
+    rng, items = random.Random(26), []
+    for kind, pictures, questions in (("photo", seen, facts.PHOTO_QUESTIONS), ("word", read, facts.READ_QUESTIONS)):
+        for i, picture in enumerate(rng.sample(pictures, min(count, len(pictures)))):
+            name = f"asked/{kind}-{i}.wav"
+            write_wav(out / name, sounds.speak(rng.choice(questions), rng.choice(sorted(sounds.HELD_VOICES)), rng))
+            items.append({"image": picture["image"], "audio": name, "answer": picture["answer"], "group": kind})
+    return items
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -227,9 +257,14 @@ def main() -> None:
         write(args.out, "orders_noisy", "json", noisy_orders(args.data, args.out, args.understanding))
         for name, items in heard(args.data, args.out, args.understanding).items():
             write(args.out, name, "wer" if name == "transcripts" else "exact", items)
-        write(args.out, "words", "exact", words(args.out, args.count))
+        read = words(args.out, args.count)
+        write(args.out, "words", "exact", read)
+        write(args.out, "drawings", "exact", drawn(args.out, args.count))
     try:
-        write(args.out, "photos", "exact", photos(args.data, args.out, 2 * args.count))
+        seen = photos(args.data, args.out, 2 * args.count)
+        write(args.out, "photos", "exact", seen)
+        if args.understanding:
+            write(args.out, "asked", "exact", asked_aloud(args.out, seen, read, args.count // 2))
     except ImportError:
         print("photos: left out, because PyTorch is not installed (training/requirements.txt)")
 

@@ -1,17 +1,17 @@
 """Sizes of calliope-nano's understanding half, under the names of transformers' qwen3_omni_moe configuration."""
 
 AUDIO = {
-    "model_type": "qwen3_omni_moe_audio_encoder", "num_mel_bins": 128, "encoder_layers": 4, "encoder_attention_heads": 4,
+    "model_type": "qwen3_omni_moe_audio_encoder", "num_mel_bins": 128, "encoder_layers": 6, "encoder_attention_heads": 4,
     "encoder_ffn_dim": 768, "d_model": 192, "activation_function": "gelu", "max_source_positions": 1500, "n_window": 50,
     "output_dim": 256, "n_window_infer": 800, "conv_chunksize": 500, "downsample_hidden_size": 48,
 }
 VISION = {
-    "model_type": "qwen3_omni_moe_vision_encoder", "depth": 4, "hidden_size": 128, "hidden_act": "gelu_pytorch_tanh",
+    "model_type": "qwen3_omni_moe_vision_encoder", "depth": 6, "hidden_size": 128, "hidden_act": "gelu_pytorch_tanh",
     "intermediate_size": 512, "num_heads": 4, "in_channels": 3, "patch_size": 8, "spatial_merge_size": 2,
     "temporal_patch_size": 2, "out_hidden_size": 256, "num_position_embeddings": 256, "deepstack_visual_indexes": [0, 2],
 }
 TEXT = {
-    "model_type": "qwen3_omni_moe_text", "vocab_size": 1024, "hidden_size": 256, "intermediate_size": 768,
+    "model_type": "qwen3_omni_moe_text", "vocab_size": 1040, "hidden_size": 256, "intermediate_size": 768,
     "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64, "hidden_act": "silu",
     "max_position_embeddings": 4096, "rms_norm_eps": 1e-6,
     "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [12, 10, 10],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 NUMBERS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -296,11 +297,41 @@ What is the price of gold?""", [{"a": OUTSIDE}])
     return out
 
 
+# What people say before or after what they ask. "Hey, ..." and "Can you tell me ..." are kept for validation.
+BEFORE = ["Hi, {}", "Okay, {}", "So {}", "Well, {}", "Please, {}", "Excuse me, {}", "Quick question: {}", "One more question. {}", "Oh, and {}", "Calliope, {}",
+          "Hello, {}", "Now {}", "I have a question: {}", "And {}"]
+AFTER = ["{}, please", "{}, Calliope", "{} Thank you.", "{} Thanks!", "{} Please tell me.", "{} I want to know."]
+INDIRECT = ["Could you tell me {}?", "Would you tell me {}?", "Do you happen to know {}?", "I would like to know {}.", "I wonder {}.", "Please tell me {}.", "Say {}.",
+            "Could you please say {}?", "Any idea {}?", "I forgot {}."]
+
+
+def polite(asked: str, kind: str, rng: random.Random) -> str:
+    """The question with more words around it, or asked indirectly: what colour is grass -> could you tell me what colour grass is."""
+    if kind == "colour" and rng.random() < 0.4 and (found := re.fullmatch(r"(What colou?r) is (.+)\?", asked)):
+        return rng.choice(INDIRECT).format(f"{found[1].lower()} {found[2]} is")
+    if kind == "sound" and rng.random() < 0.4 and (found := re.fullmatch(r"What (sound |noise )?does (.+) (say|make)\?", asked)):
+        return rng.choice(INDIRECT).format(f"what {found[1] or ''}{found[2]} {found[3]}s")
+    if kind == "legs" and rng.random() < 0.4 and (found := re.fullmatch(r"How many legs does (.+) have\?", asked)):
+        return rng.choice(INDIRECT).format(f"how many legs {found[1]} has")
+    if kind in ("who", "how", "can") and rng.random() < 0.3 and (found := re.fullmatch(r"(Who|How|What) (are|is) (.+)\?", asked)):
+        return rng.choice(INDIRECT).format(f"{found[1].lower()} {found[3]} {found[2]}")
+    if kind in ("greeting", "bye", "thanks") or asked[-1] not in "?." or not asked[0].isalpha():
+        return asked
+    if rng.random() < 0.7:
+        lower = asked if asked.split()[0] in ("I", *DAYS, *MONTHS) or asked.split()[0].rstrip(":") in CAPITALS else asked[0].lower() + asked[1:]
+        wrapped = rng.choice(BEFORE)
+        return wrapped.format(asked if wrapped[:-2].rstrip().endswith((".", ":")) else lower)
+    wrapped = rng.choice(AFTER)
+    return wrapped.format(asked.rstrip("?.")) + asked[-1] if wrapped.startswith("{},") else wrapped.format(asked)
+
+
 def question(rng: random.Random, held_out: bool = False) -> tuple[str, str, str]:
     """A typed question: (kind, question, answer). held_out takes the wordings training never sees."""
     kind, train, held, items = rng.choices(FAMILIES, weights=WEIGHTS)[0]
     item = rng.choice(items)
     asked = rng.choice(held if held_out else train).format(**item)
+    if not held_out and rng.random() < 0.3:
+        asked = polite(asked, kind, rng)
     if not held_out and rng.random() < 0.25:  # as people type
         asked = asked.lower() if rng.random() < 0.6 else asked
         asked = asked.rstrip("?!.") if rng.random() < 0.6 else asked

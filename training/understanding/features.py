@@ -6,8 +6,9 @@ their cross terms, and a batch of clips takes a few milliseconds where the same 
 
 from __future__ import annotations
 
+import json
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ class Clip:
     label: object  # digit, answer or slots
     voice: str
     phones: list[int]
+    words: list[tuple[str, int, int]] = field(default_factory=list)  # each with its first frame and the one after it, where known
 
     def cut(self, before: int, after: int) -> torch.Tensor:
         """The speech with at most so many frames before and after it."""
@@ -93,6 +95,20 @@ def interrupted(clip: Clip, rng: random.Random, last: float, um: Clip | None) ->
     return torch.cat([*parts, clip.background(rng.randint(10, 75), rng)])
 
 
+def written(clips: list[Clip], file: Path) -> list[Clip]:
+    """Recorded orders, in the order of orders.load_real, with the words that `transcribe_orders.py` found in them."""
+    if not file.exists():
+        return clips
+    found, out = json.loads(file.read_text()), []
+    for clip, name in zip(clips, sorted(found, key=lambda name: (orders.held_clip(name), name)), strict=True):
+        heard = found[name]
+        if not heard.get("doubtful"):
+            words = [(word, round(start * 100), round(end * 100)) for word, start, end in heard["words"]]
+            clip = replace(clip, text=heard["text"], phones=phones(heard["text"]), words=words)
+        out.append(clip)
+    return out
+
+
 class Store:
     """All clips: .digits, .questions, .phrases, .orders, .real, .hanging, .fillers and .noises, and those kept back:
     .held_digits, .held_questions, .held_orders (synthetic), .held_real."""
@@ -114,9 +130,17 @@ class Store:
         self.phrases = [c for c in phrases if c.text not in answers]
         self.orders = [c for c in made if c.voice not in sounds.HELD_VOICES]
         self.held_orders = [c for c in made if c.voice in sounds.HELD_VOICES]
-        self.real = [c for c in real if c.voice == "person"]
+        self.real = [c for c in written(real, cache / "orders-text.json") if c.voice == "person"]
         self.held_real = [c for c in real if c.voice == "held person"]
+        self.more()
         self.digit_weights = [1.0 if c.voice in sounds.DIGIT_VOICES else 2.0 for c in self.digits]
+
+    def more(self) -> None:
+        """What not every machine has: clips that `further_voices.py` made."""
+        load = lambda name: self.load(name) if (self.cache / f"{name}.clips.pt").exists() else []  # noqa: E731
+        self.said, self.asked, self.held_asked = load("said"), load("asked"), load("asked-held")
+        self.orders += load("orders-more")
+        self.digits += [replace(c, label=facts.NUMBERS.index(c.text)) for c in self.said if c.text in facts.NUMBERS[:10]]
 
     def load(self, name: str) -> list[Clip]:
         power = np.load(self.cache / f"{name}.mel.npy", mmap_mode="r")

@@ -17,21 +17,21 @@ import torch.nn.functional as F
 from torch import nn
 
 from optimizer import Average, Optimizer
-from understanding import facts, features, orders, outside, pictures, talk
+from understanding import drawings, facts, features, orders, outside, pictures, talk
 from understanding.audio_pretrain import PHONES, STEPS, ctc
 from understanding.config import AUDIO
 from understanding.model import Thinker, audio_tokens, patchify
 from understanding.prompts import Batch, Prompts, Row, Turn
 
 SHARES = {"text": 1.6, "outside": 0.5, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0,
-          "noise": 0.4, "typed_order": 0.5, "phones": 1.0}
+          "noise": 0.4, "typed_order": 0.5, "phones": 1.0, "sight": 0.6, "drawing": 0.5}
 SIZES = {"text": 64, "outside": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
-         "noise": 10, "typed_order": 24, "phones": 24}
-HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones"}
+         "noise": 10, "typed_order": 24, "phones": 40, "sight": 24, "drawing": 32}
+HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "sight"}
 
 
 class Tasks:
-    """Draws batches: rows of conversations, and (kind, what the encoder takes, phones where they are known)."""
+    """Draws batches: rows of conversations, and a list of their media: (kind, what the encoder takes, phones where they are known)."""
 
     def __init__(self, args, prompts: Prompts):
         self.rng = random.Random(args.seed)
@@ -41,8 +41,9 @@ class Tasks:
         self.store = features.Store(args.data, args.out) if wanted & HEARD else None
         self.talk = talk.Talk(self.store) if self.store else None
         self.changer = features.Changer(self.store, self.rng) if self.store else None
-        self.photos = pictures.Photos(args.data, args.out) if "photo" in wanted else None
-        self.words = pictures.Words(args.out, held_out=False) if "word" in wanted else None
+        self.photos = pictures.Photos(args.data, args.out) if wanted & {"photo", "sight"} else None
+        self.drawings = drawings.Drawings(args.out, held_out=False) if "drawing" in wanted else None
+        self.words = pictures.Words(args.out, held_out=False) if wanted & {"word", "sight"} else None
 
     def fact(self, held: bool = False) -> Turn:
         _, asked, answer = facts.question(self.rng, held)
@@ -66,18 +67,18 @@ class Tasks:
         if task not in ("text", "photo", "word", "outside") and self.rng.random() < 0.6:
             self.neighbours = (0, 0)
         count = max(8, round(count / (1 + 0.5 * sum(self.neighbours))))
-        if task in HEARD - {"phones"}:
+        if task in HEARD - {"phones", "sight"}:
             return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)))
         return getattr(self, task)(count)
 
     def text(self, count: int, held: bool = False):
-        return [self.around([self.fact(held)], held) for _ in range(count)], None
+        return [self.around([self.fact(held)], held) for _ in range(count)], []
 
     def outside(self, count: int, held: bool = False):
         """What it does not know, beside some of what it does."""
         known = 0 if held else count // 2
         turns = [self.fact() for _ in range(known)] + [Turn(outside.question(self.rng, held), facts.OUTSIDE) for _ in range(count - known)]
-        return [self.around([turn], held) for turn in turns], None
+        return [self.around([turn], held) for turn in turns], []
 
     def typed_order(self, count: int, held: bool = False):
         """Orders in writing, confirmed or as JSON."""
@@ -90,7 +91,7 @@ class Tasks:
             as_json = self.rng.random() < 0.5
             turn = Turn(f"{text} {orders.JSON_QUESTION}", orders.as_json(slots)) if as_json else Turn(text, orders.confirmation(slots))
             rows.append(self.around([turn], held))
-        return rows, None
+        return rows, []
 
     def heard(self, clips: list[torch.Tensor], asked: list[talk.Asked], phones: list | None = None, held: bool = False):
         """Conversations about clips, several about one."""
@@ -101,19 +102,19 @@ class Tasks:
             for of in turns:
                 self.rng.shuffle(of)
         rows = [self.around(of, held, audio=n, media_first=held or self.rng.random() < 0.8) for of, n in zip(turns, tokens)]
-        return rows, ("audio", mel, frames, phones)
+        return rows, [("audio", mel, frames, phones)]
 
     def picture(self, x: torch.Tensor, questions: list[str], answers: list[str], held: bool = False):
         h, w = x.shape[2] // 8, x.shape[3] // 8
         rows = [self.around([Turn(self.rng.choice(questions), answer)], held, image=(h // 2, w // 2), media_first=self.rng.random() < 0.7)
                 for answer in answers]
-        return rows, ("image", patchify(x), h, w)
+        return rows, [("image", patchify(x), h, w)]
 
     def phones(self, count: int):
         """Speech whose phones only are told: the audio encoder alone, which takes a third of the time."""
         clips, said = self.talk.phones(self.rng, count)
         mel, frames = self.changer(clips, self.masks)
-        return None, ("audio", mel, frames, said)
+        return None, [("audio", mel, frames, said)]
 
     def photo(self, count: int):
         x, y = self.photos.batch(count)
@@ -123,24 +124,49 @@ class Tasks:
         x, _, texts = self.words.batch(count)
         return self.picture(x, facts.READ_QUESTIONS, [facts.read_answer(text) for text in texts])
 
+    def drawing(self, count: int, held: bool = False):
+        """Several questions about a drawing."""
+        x, asked = (self.held_drawings if held else self.drawings).batch(count, self.rng, 1 if held else 3)
+        h, w = x.shape[2] // 8, x.shape[3] // 8
+        rows = [self.around([Turn(*turn) for turn in turns], held, image=(h // 2, w // 2), media_first=held or len(turns) > 1 or self.rng.random() < 0.7)
+                for turns in asked]
+        return rows, [("image", patchify(x), h, w)]
 
-def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media):
+    def sight(self, count: int, held: bool = False):
+        """A picture, and what is asked about it aloud."""
+        if self.rng.random() < 0.5:
+            x, y = next(self.photos.validation(count)) if held else self.photos.batch(count)
+            answers, questions = [facts.photo_answer(facts.PHOTO_CLASSES[i]) for i in y], facts.PHOTO_QUESTIONS
+        else:
+            x, _, texts = (self.held_words if held else self.words).batch(count)
+            answers, questions = [facts.read_answer(text) for text in texts], facts.READ_QUESTIONS
+        clips = [c for c in (self.store.held_asked if held else self.store.asked) if c.text in questions]
+        drawn = self.rng.choices(clips, k=count)
+        mel, frames = features.plain([c.whole() for c in drawn]) if held else self.changer([self.talk.piece(c, self.rng) for c in drawn], self.masks)
+        h, w = x.shape[2] // 8, x.shape[3] // 8
+        rows = [self.around([Turn("", answer)], held, image=(h // 2, w // 2), audio=n, sound_first=not held and self.rng.random() < 0.4) for answer, n in zip(answers, audio_tokens(frames).tolist())]
+        return rows, [("image", patchify(x), h, w), ("audio", mel, frames, [c.phones for c in drawn])]
+
+
+def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media: list[tuple]):
     """Token embeddings with the media rows in place, the visual mask and the DeepStack rows; for sounds also the features
     and how many of each clip are valid."""
     x = model.model.embed_tokens(ids)
     if torch.is_autocast_enabled(x.device.type):
         x = x.bfloat16()
-    if media is None:
-        return x, None, (), None
-    x = x.clone()
-    if media[0] == "audio":
-        hidden, valid = model.audio_tower(media[1].to(ids.device), media[2].to(ids.device))
-        x[ids == prompts.id["<|audio_pad|>"]] = hidden[valid].to(x.dtype)
-        return x, None, (), (hidden, valid.sum(1))
-    hidden, deepstack = model.visual(media[1].to(ids.device), media[2], media[3])
-    visual = ids == prompts.id["<|image_pad|>"]
-    x[visual] = hidden.flatten(0, 1).to(x.dtype)
-    return x, visual, [d.flatten(0, 1).to(x.dtype) for d in deepstack], None
+    visual, deepstack, heard = None, (), None
+    x = x.clone() if media else x
+    for kind, *given in media:
+        if kind == "audio":
+            hidden, valid = model.audio_tower(given[0].to(ids.device), given[1].to(ids.device))
+            x[ids == prompts.id["<|audio_pad|>"]] = hidden[valid].to(x.dtype)
+            heard = (hidden, valid.sum(1))
+        else:
+            hidden, layers = model.visual(given[0].to(ids.device), *given[1:])
+            visual = ids == prompts.id["<|image_pad|>"]
+            x[visual] = hidden.flatten(0, 1).to(x.dtype)
+            deepstack = [d.flatten(0, 1).to(x.dtype) for d in layers]
+    return x, visual, deepstack, heard
 
 
 def logits_of(model: Thinker, prompts: Prompts, batch: Batch, media):
@@ -218,6 +244,13 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
             x, _, texts = held.batch(50)
             scores.append(accuracy(model, tasks, *tasks.picture(x, facts.READ_QUESTIONS, [facts.read_answer(t) for t in texts], True)))
         out["word"] = mean(scores)
+    if "drawing" in wanted:
+        tasks.held_drawings = drawings.Drawings(args.out, held_out=True, count=1000)
+        out["drawing"] = mean([accuracy(model, tasks, *tasks.drawing(50, True)) for _ in range(count // 50)])
+    if "sight" in wanted:
+        random.seed(5)
+        tasks.held_words = pictures.Words(args.out, held_out=True, count=1200)
+        out["sight"] = mean([accuracy(model, tasks, *tasks.sight(50, True)) for _ in range(count // 50)])
     for name, clips, asked in held_sounds(tasks, rng, count, wanted):
         order, right = sorted(range(len(asked)), key=lambda i: len(clips[asked[i].clip])), 0.0
         for i in range(0, len(asked), 20):
@@ -325,12 +358,13 @@ def main() -> None:
             told += task in HEARD
             with torch.autocast(args.device, torch.bfloat16):
                 if rows is None:
-                    hidden, valid = model.audio_tower(media[1].to(args.device), media[2].to(args.device))
-                    loss = phones_loss(phones, (hidden, valid.sum(1)), media[3], alone)
+                    _, mel, frames, said = media[0]
+                    hidden, valid = model.audio_tower(mel.to(args.device), frames.to(args.device))
+                    loss = phones_loss(phones, (hidden, valid.sum(1)), said, alone)
                 else:
                     logits, labels, weight, _, hidden = logits_of(model, prompts, prompts.batch(rows), media)
                     loss = (F.cross_entropy(logits, labels, reduction="none") * weight).sum() / weight.sum()
-                    said = phones_loss(phones, hidden, media[3], alone) if hidden and args.phones else None
+                    said = phones_loss(phones, hidden, media[-1][3], alone) if hidden and args.phones else None
                     total = loss if said is None else loss + args.phones * said
             ((args.phones * loss if rows is None else total) / args.draws).backward()
             running[task] = 0.95 * running.get(task, loss.item()) + 0.05 * loss.item()

@@ -20,6 +20,22 @@ def rotate_half(x: Tensor) -> Tensor:
     return torch.cat((-b, a), dim=-1)
 
 
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Heads of q [B, H, T, D] over k and v, which several may share; mask [B or 1, 1, T or 1, T] says who may look where.
+
+    On a CPU without the fused kernel, whose gradient takes several times as long on short rows."""
+    if not torch.is_grad_enabled() or q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+    batch, heads, time, dim = q.shape
+    groups = heads // k.shape[1]
+    q = q.reshape(batch, heads // groups, groups * time, dim).to(v.dtype)
+    scores = (q * dim**-0.5) @ k.to(v.dtype).transpose(2, 3)
+    if mask is not None:
+        scores = scores.view(batch, heads // groups, groups, time, -1).masked_fill(~mask[:, :, None], -1e4).view_as(scores)
+    y = scores.softmax(-1).to(v.dtype) @ v
+    return y.view(batch, heads, time, dim)
+
+
 class RMSNorm(nn.Module):
     def __init__(self, size: int, eps: float = 1e-6):
         super().__init__()
@@ -63,7 +79,7 @@ class VisionAttention(nn.Module):
         batch, patches, size = x.shape
         q, k, v = self.qkv(x).view(batch, patches, 3, VISION["num_heads"], -1).permute(2, 0, 3, 1, 4)
         q, k = q * cos + rotate_half(q) * sin, k * cos + rotate_half(k) * sin
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, patches, size))
+        return self.proj(attention(q, k, v).transpose(1, 2).reshape(batch, patches, size))
 
 
 class VisionMLP(nn.Module):
@@ -117,7 +133,7 @@ def patchify(pixels: Tensor) -> Tensor:
 
 
 NEAR = [(0, 1), (0, -1), (1, 0), (-1, 0)]
-LOCAL_HEADS = [NEAR, NEAR, [*NEAR[:3], None], [(0, 2), (0, -2), None, None]]
+LOCAL_HEADS = [NEAR, NEAR, [*NEAR[:3], None], [(0, 2), (0, -2), None, None], [(1, 1), (-1, -1), (1, -1), (-1, 1)], [*NEAR[2:], None, None]]
 
 
 @torch.no_grad()
@@ -195,7 +211,7 @@ class AudioAttention(nn.Module):
         batch, time, size = x.shape
         heads = AUDIO["encoder_attention_heads"]
         q, k, v = (p(x).view(batch, time, heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+        y = attention(q, k, v, mask[:, None, None, :])
         return self.out_proj(y.transpose(1, 2).reshape(batch, time, size))
 
 
@@ -262,17 +278,6 @@ class AudioEncoder(nn.Module):
 # ---------------------------------------------------------------- thinker
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Of short rows, whose gradient takes a fused kernel several times as long on a CPU; heads of q [B, H, T, D] share k and v."""
-    batch, heads, time, dim = q.shape
-    groups = heads // k.shape[1]
-    q = q.reshape(batch, heads // groups, groups * time, dim)
-    scores = (q * dim**-0.5) @ k.transpose(2, 3)
-    scores = scores.view(batch, heads // groups, groups, time, -1).masked_fill(~mask[:, :, None], -1e4)
-    y = scores.softmax(-1).to(v.dtype).view(batch, heads // groups, groups * time, -1) @ v
-    return y.view(batch, heads, time, dim)
-
-
 class Attention(nn.Module):
     def __init__(self):
         super().__init__()
@@ -296,10 +301,10 @@ class Attention(nn.Module):
                 k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
                 causal = False
             cache[:] = [k, v]
-        if self.training and mask is not None and x.device.type == "cpu":
+        if mask is not None:
             y = attention(q, k, v, mask)
         else:
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=True)
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True)
         return self.o_proj(y.transpose(1, 2).reshape(batch, time, -1))
 
 

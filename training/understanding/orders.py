@@ -40,6 +40,11 @@ I need
 Could you make me
 Hello, can I have
 Hi, I'd like
+Brew me
+Brew
+Get me
+I want
+May I have
 One
 Just
 """.split("\n")

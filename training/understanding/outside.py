@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from understanding import facts
+
 COUNTRIES = """Albania Algeria Angola Armenia Bangladesh Belarus Bolivia Bulgaria Cambodia Cameroon Chad Croatia Cyprus Ecuador Estonia
 Ethiopia Georgia Guatemala Haiti Honduras Israel Jamaica Jordan Kazakhstan Kuwait Laos Latvia Lebanon Libya Lithuania Luxembourg
 Madagascar Malaysia Mali Malta Mongolia Nepal Nicaragua Niger Nigeria Oman Pakistan Panama Paraguay Philippines Qatar Rwanda
@@ -43,18 +45,45 @@ KINDS = [
 ]
 
 
+SYLLABLES = "ba be bo bra cal cor da den do dra el fa fen ga gar gi har ja ka kel lan li lo ma mar mi mon na nor o pa per qua ra ri ro sa sel sta ta ter to tri u va vel vi wa yo za zu".split()
+ENDINGS = {"country": "nia land stan ria via burg ton que dor ras".split(), "word": "le ly er ing ness ful ment tion y ous".split()}
+
+
+def invented(kind: str, rng: random.Random) -> str:
+    """A name nobody has heard, so that it is not the few in the lists that are unknown."""
+    name = "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(1, 2))) + rng.choice(ENDINGS[kind])
+    return name.capitalize() if kind == "country" else name
+
+
+COLOURS_KNOWN = {name.split()[-1] for name in facts.COLOURS}
+BEASTS_KNOWN = {name.split()[-1] for name in [*facts.SOUNDS, *facts.LEGS]}
+
+
 def held(thing: str) -> bool:
     """Every sixth thing is kept for validation."""
     return sum(map(ord, thing)) % 6 == 0
+
+
+def other(things: list[str], rng: random.Random) -> str:
+    """Something of the same kind that is in no list."""
+    if things is COUNTRIES:
+        return invented("country", rng)
+    known = COLOURS_KNOWN if things is THINGS else BEASTS_KNOWN if things is BEASTS else set(facts.OPPOSITES) | set(facts.OPPOSITES.values())
+    word = invented("word", rng) if rng.random() < 0.5 else rng.choice([w for w in facts.WORDS if w not in known and not held(w)])
+    return word if things is WORDS else f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def question(rng: random.Random, held_out: bool = False) -> str:
     """A question to be answered with facts.OUTSIDE; `held_out` takes wordings and things that training never sees."""
     train, kept, things = rng.choice(KINDS)
     thing = rng.choice([t for t in things if held(t) == held_out])
+    if not held_out and rng.random() < 0.4 and (things is COUNTRIES or things is WORDS or things is THINGS or things is BEASTS):
+        thing = other(things, rng)
     wording = rng.choice(kept if held_out else train)
     asked = wording.format(thing if wording.startswith("{}") or thing[1:2].isupper() or things is not ORDERS else thing[0].lower() + thing[1:])
     asked = asked[0].upper() + asked[1:]
+    if not held_out and rng.random() < 0.25:
+        asked = facts.polite(asked, "", rng)
     if not held_out and rng.random() < 0.25:  # as people type
         asked = asked.lower().rstrip("?!.")
     return asked

@@ -71,16 +71,19 @@ class Prompts:
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
-    def media(self, row: Row, image: tuple[int, int] | None, audio: int) -> None:
-        """The places of a picture of so many merged rows and columns, or of so many tokens of sound."""
+    def media(self, row: Row, image: tuple[int, int] | None, audio: int, sound_first: bool = False) -> None:
+        """The places of a picture of so many merged rows and columns, and of so many tokens of sound."""
+        sound = [self.id["<|audio_start|>"]] + [self.id["<|audio_pad|>"]] * audio + [self.id["<|audio_end|>"]] if audio else []
+        if sound_first:
+            row.add(sound)
         if image:
             row.add([self.id["<|vision_start|>"]])
             h, w = image
             start = row.next
             row.add([self.id["<|image_pad|>"]] * (h * w), False, [(start, start + y, start + x) for y in range(h) for x in range(w)])
             row.add([self.id["<|vision_end|>"]])
-        if audio:
-            row.add([self.id["<|audio_start|>"]] + [self.id["<|audio_pad|>"]] * audio + [self.id["<|audio_end|>"]])
+        if not sound_first:
+            row.add(sound)
 
     def answer(self, row: Row, answer: str) -> None:
         row.add(self.encode("<|im_end|>\n<|im_start|>assistant\n"))
@@ -92,7 +95,7 @@ class Prompts:
         row.add(self.encode("\n"))
 
     def row(self, asked: list[list[Turn]], image: tuple[int, int] | None = None, audio: int = 0, media_first: bool = True,
-            before: tuple[Turn, ...] = (), system: str = "") -> Row:
+            sound_first: bool = False, before: tuple[Turn, ...] = (), system: str = "") -> Row:
         """One conversation, or several that share their beginning: each of `asked` is what follows the picture or sound.
         Where the question comes before the picture or sound there is only the first of them."""
         row = Row()
@@ -102,13 +105,13 @@ class Prompts:
             self.turn(row, turn)
         row.add(self.encode("<|im_start|>user\n"))
         if media_first:
-            self.media(row, image, audio)
+            self.media(row, image, audio, sound_first)
         start = row.next
         for branch, (first, *more) in enumerate(asked if media_first else asked[:1], 1):
             row.next, row.branch = start, branch
             row.add(self.encode(first.question))
             if not media_first:
-                self.media(row, image, audio)
+                self.media(row, image, audio, sound_first)
             self.answer(row, first.answer)
             for turn in more:
                 row.add(self.encode("\n"))

@@ -6,11 +6,12 @@ A clip is heard once and asked several things at once: the audio encoder is most
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 
 import torch
 
-from understanding import facts, features, orders
+from understanding import facts, features, orders, splices
 
 
 @dataclass
@@ -28,6 +29,12 @@ class Talk:
     def __init__(self, store: features.Store):
         self.store = store
         self.questions = [c for c in store.questions if len(c.text.split()) >= 4]
+        self.told = [c for c in store.real if c.text]  # recorded orders whose words are known
+        self.splicer = splices.Splicer(self.told)
+
+    def person(self, rng: random.Random) -> features.Clip:
+        """An order by somebody, or by several."""
+        return self.splicer.draw(rng) if self.splicer.usable and rng.random() < 0.65 else rng.choice(self.store.real)
 
     @staticmethod
     def alike(clips: list[features.Clip], count: int, rng: random.Random) -> list[features.Clip]:
@@ -41,7 +48,7 @@ class Talk:
 
     def order(self, rng: random.Random, count: int) -> tuple:
         """Orders, to be confirmed, asked for as JSON, transcribed."""
-        drawn = self.alike([rng.choice(self.store.real if rng.random() < 0.5 else self.store.orders) for _ in range(3 * count)], count, rng)
+        drawn = self.alike([self.person(rng) if rng.random() < 0.55 else rng.choice(self.store.orders) for _ in range(3 * count)], count, rng)
         if rng.random() < 0.15:  # as recorded, with the silence around it
             pieces = [c.whole() for c in drawn[: max(4, count // 2)]]
         else:
@@ -52,7 +59,7 @@ class Talk:
             if rng.random() < 0.5:
                 asked.append(Asked(i, orders.JSON_QUESTION, orders.as_json(clip.label)))
             if clip.text and rng.random() < 0.7:
-                asked.append(self.transcribe(i, clip.text, rng))
+                asked.append(self.transcribe(i, spoken_order(clip.text), rng))
         return pieces, asked, [c.phones for c in drawn[: len(pieces)]]
 
     def spoken(self, rng: random.Random, count: int) -> tuple:
@@ -63,14 +70,16 @@ class Talk:
         return [self.piece(c, rng) for c in drawn], asked, [c.phones for c in drawn]
 
     def transcript(self, rng: random.Random, count: int) -> tuple:
-        """Phrases to be written down, and some digits."""
-        drawn = self.alike([rng.choice(self.store.phrases) if rng.random() < 0.9 else rng.choice(self.store.digits) for _ in range(2 * count)], count, rng)
-        return [self.piece(c, rng) for c in drawn], [self.transcribe(i, c.text, rng) for i, c in enumerate(drawn)], [c.phones for c in drawn]
+        """Phrases to be written down, and some digits and orders."""
+        kinds = [self.store.phrases, self.store.digits, self.told, self.store.said]
+        drawn = self.alike([rng.choice(rng.choices(kinds, [0.55, 0.1, 0.25, 0.1])[0] or self.store.phrases) for _ in range(2 * count)], count, rng)
+        return [self.piece(c, rng) for c in drawn], [self.transcribe(i, spoken_order(c.text) if isinstance(c.label, dict) else c.text, rng) for i, c in enumerate(drawn)], [c.phones for c in drawn]
 
     def phones(self, rng: random.Random, count: int) -> tuple:
         """Clips whose words are known, and their phones."""
-        kinds = rng.choices([self.store.orders, self.store.phrases, self.store.questions], [0.5, 0.25, 0.25], k=3 * count)
-        drawn = self.alike([rng.choice(kind) for kind in kinds], count, rng)
+        kinds = [self.store.orders, self.told, self.store.phrases, self.store.questions, self.store.digits, self.store.said]
+        drawn = [rng.choice(kind) for kind in rng.choices(kinds, [w if kind else 0 for w, kind in zip((0.3, 0.15, 0.15, 0.12, 0.1, 0.1), kinds)], k=5 * count // 2)]
+        drawn = self.alike(drawn + [self.person(rng) for _ in range(count // 2)], count, rng)
         return [self.piece(c, rng) for c in drawn], [c.phones for c in drawn]
 
     def digit(self, rng: random.Random, count: int) -> tuple:
@@ -132,6 +141,14 @@ class Talk:
                 asked.append(Asked(len(pieces), orders.FINISHED, answer))
                 pieces.append(piece)
         return pieces, asked
+
+
+def spoken_order(text: str) -> str:
+    """The words of an order as it is written: can i have a latte -> Can I have a latte?"""
+    if text[:1].isupper():
+        return text
+    text = " ".join({"i": "I", "i'd": "I'd", "i'll": "I'll"}.get(word, word) for word in text.split())
+    return text + ("?" if re.match(r"(um |uh )?((hi|hello|hey) )?(can|could|may) ", text.lower()) else ".")
 
 
 def written(text: str) -> str:

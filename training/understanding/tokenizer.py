@@ -21,6 +21,8 @@ PATTERN = (
 SPECIAL = """<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|vision_start|> <|vision_end|>
 <|vision_pad|> <|image_pad|> <|video_pad|> <|audio_start|> <|audio_end|> <|audio_pad|> <tts_pad> <tts_text_bos>
 <tts_text_eod>""".split()
+# Pieces of an order as JSON that are always the same, a token each: the answer is a third as long.
+PIECES = ['{"intent":"orderDrink","slots":{"coffeeDrink":"', *(f'","{slot}":"' for slot in ("milkAmount", "numberOfShots", "roast", "size", "sugarAmount")), '"}}']
 CHAT_TEMPLATE = """{%- for message in messages %}
     {%- if loop.first and message.role != 'system' and false %}{%- endif %}
     {{- '<|im_start|>' + message.role + '\\n' }}
@@ -60,7 +62,7 @@ def corpus() -> list[str]:
 
 
 def train() -> Tokenizer:
-    """A tokenizer of exactly VOCABULARY ids, special tokens last, as Qwen's."""
+    """A tokenizer of VOCABULARY ids, special tokens last, as Qwen's, and PIECES after them."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -76,6 +78,12 @@ def train() -> Tokenizer:
     )
     tokenizer.train_from_iterator(corpus(), trainer)
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL])
+    return with_pieces(tokenizer)
+
+
+def with_pieces(tokenizer: Tokenizer) -> Tokenizer:
+    """With PIECES, where an earlier one has not got them."""
+    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in PIECES])
     return tokenizer
 
 
@@ -97,9 +105,9 @@ def write(tokenizer: Tokenizer, out: Path) -> None:
         },
         "added_tokens_decoder": {
             str(tokenizer.token_to_id(t)): {
-                "content": t, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True
+                "content": t, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": t in SPECIAL
             }
-            for t in SPECIAL
+            for t in SPECIAL + PIECES
         },
     }
     (out / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
@@ -110,5 +118,5 @@ if __name__ == "__main__":
     made = train()
     for word in ("user", "assistant", "system", "\n"):
         assert len(made.encode(word).ids) == 1, word
-    assert made.get_vocab_size() == VOCABULARY, made.get_vocab_size()
+    assert made.get_vocab_size() == VOCABULARY + len(PIECES), made.get_vocab_size()
     write(made, Path(sys.argv[1]))

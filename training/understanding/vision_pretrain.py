@@ -52,14 +52,16 @@ def main() -> None:
     encoder, heads = VisionEncoder().to(device), Heads().to(device)
     optimizer = Optimizer([(n, p, 1.0) for m in (encoder, heads) for n, p in m.named_parameters()], weight_decay=0.05)
     state_file = args.out / "vision.pt"
-    step, spent = 0, 0.0
+    step, spent, settled = 0, 0.0, 0  # until the step `settled` heads that know nothing learn, and the encoder does not
     if state_file.exists():
         state = torch.load(state_file, weights_only=False)
         encoder.load_state_dict(state["encoder"])
-        heads.load_state_dict(state["heads"])
-        if "optimizer" in state:
-            optimizer.load_state_dict(state["optimizer"])
         step, spent = state["step"], state["spent"]
+        if "heads" in state:
+            heads.load_state_dict(state["heads"])
+            optimizer.load_state_dict(state["optimizer"])
+        else:
+            settled = step + 150
     average = Average(nn.ModuleList([encoder, heads]))
     budget = args.minutes * 60
     started = time.time() - spent
@@ -70,6 +72,7 @@ def main() -> None:
         h, w = x.shape[2] // 8, x.shape[3] // 8
         with torch.autocast(device, torch.bfloat16):
             features, _ = encoder(patchify(x.to(device)), h, w, False)
+        features = features.detach() if step < settled else features
         logits = heads.word(features.float()).view(-1, LETTERS)
         wanted = letters.to(device).flatten()
         loss = F.cross_entropy(logits, wanted)
@@ -106,6 +109,7 @@ def main() -> None:
             x, y = photos.batch(args.batch)
             with torch.autocast(device, torch.bfloat16):
                 features, _ = encoder(patchify(x.to(device)), 8, 8, False)
+            features = features.detach() if step < settled else features
             loss = F.cross_entropy(heads.photo(features.float().mean(1)), y.to(device), label_smoothing=0.05)
         loss.backward()
         optimizer.step(lr)
