@@ -313,13 +313,13 @@ def polite(asked: str, kind: str, rng: random.Random) -> str:
         return rng.choice(INDIRECT).format(f"what {found[1] or ''}{found[2]} {found[3]}s")
     if kind == "legs" and rng.random() < 0.4 and (found := re.fullmatch(r"How many legs does (.+) have\?", asked)):
         return rng.choice(INDIRECT).format(f"how many legs {found[1]} has")
-    if kind in ("who", "how", "can") and rng.random() < 0.3 and (found := re.fullmatch(r"(Who|How|What) (are|is) (.+)\?", asked)):
+    if kind in ("who", "how", "can") and rng.random() < 0.3 and (found := re.fullmatch(r"(Who|How|What) (are|is) (you|this|your \w+)\?", asked)):
         return rng.choice(INDIRECT).format(f"{found[1].lower()} {found[3]} {found[2]}")
     if kind in ("greeting", "bye", "thanks") or asked[-1] not in "?." or not asked[0].isalpha():
         return asked
     if rng.random() < 0.7:
         lower = asked if asked.split()[0] in ("I", *DAYS, *MONTHS) or asked.split()[0].rstrip(":") in CAPITALS else asked[0].lower() + asked[1:]
-        wrapped = rng.choice(BEFORE)
+        wrapped = rng.choice(BEFORE if asked.endswith("?") else [text for text in BEFORE if text != "Please, {}"])  # nor is "Please name ..."
         return wrapped.format(asked if wrapped[:-2].rstrip().endswith((".", ":")) else lower)
     wrapped = rng.choice(AFTER)
     return wrapped.format(asked.rstrip("?.")) + asked[-1] if wrapped.startswith("{},") else wrapped.format(asked)

@@ -21,7 +21,9 @@ EACH = 40  # voices that ask each question
 
 
 def write(store: features.Store, name: str, clips: list[tuple]) -> None:
-    (store.cache / f"{name}.clips.pt").unlink(missing_ok=True)
+    """In place of those that are there, which a training may have mapped."""
+    for old in (store.cache / f"{name}.clips.pt", store.cache / f"{name}.mel.npy"):
+        old.unlink(missing_ok=True)
     store.write(name, clips)
 
 
@@ -69,6 +71,8 @@ def further(store: features.Store, folder: Path, count: int) -> None:
             part = wanted[first : first + 60]
             for x, (text, slots, voice) in zip(module.speak_many([(text, voice) for text, _, voice in part], rng), part, strict=True):
                 (more if slots else clips).append((x, text, slots, voice))
+    if not clips:
+        raise SystemExit(f"{folder} has neither recordings (human.json) nor voices (voices.py)")
     write(store, "said", clips)
     if more:
         write(store, "orders-more", more)

@@ -6,6 +6,7 @@ usage: python -m understanding.joint --data DIR --out DIR --minutes N [--tasks t
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import random
@@ -39,6 +40,9 @@ class Tasks:
         self.neighbours = (0, 0)  # typed turns before and after each
         wanted = set(args.tasks.split(","))
         self.store = features.Store(args.data, args.out) if wanted & HEARD else None
+        if "sight" in wanted and not (self.store.asked and self.store.held_asked):
+            raise SystemExit("there are no questions aloud about pictures yet: run `python -m understanding.further_voices --asked` with the same --data and --out first, "
+                             "or leave sight out of --tasks")
         self.talk = talk.Talk(self.store) if self.store else None
         self.changer = features.Changer(self.store, self.rng) if self.store else None
         self.photos = pictures.Photos(args.data, args.out) if wanted & {"photo", "sight"} else None
@@ -135,7 +139,7 @@ class Tasks:
     def sight(self, count: int, held: bool = False):
         """A picture, and what is asked about it aloud."""
         if self.rng.random() < 0.5:
-            x, y = next(self.photos.validation(count)) if held else self.photos.batch(count)
+            x, y = next(self.held_photos) if held else self.photos.batch(count)
             answers, questions = [facts.photo_answer(facts.PHOTO_CLASSES[i]) for i in y], facts.PHOTO_QUESTIONS
         else:
             x, _, texts = (self.held_words if held else self.words).batch(count)
@@ -249,6 +253,7 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
         out["drawing"] = mean([accuracy(model, tasks, *tasks.drawing(50, True)) for _ in range(count // 50)])
     if "sight" in wanted:
         random.seed(5)
+        tasks.held_photos = itertools.cycle(tasks.photos.validation(50))
         tasks.held_words = pictures.Words(args.out, held_out=True, count=1200)
         out["sight"] = mean([accuracy(model, tasks, *tasks.sight(50, True)) for _ in range(count // 50)])
     for name, clips, asked in held_sounds(tasks, rng, count, wanted):

@@ -67,10 +67,15 @@ def held(thing: str) -> bool:
 def other(things: list[str], rng: random.Random) -> str:
     """Something of the same kind that is in no list."""
     if things is COUNTRIES:
-        return invented("country", rng)
+        while (name := invented("country", rng)) in facts.CAPITALS or name in COUNTRIES:
+            pass
+        return name
     known = COLOURS_KNOWN if things is THINGS else BEASTS_KNOWN if things is BEASTS else set(facts.OPPOSITES) | set(facts.OPPOSITES.values())
-    word = invented("word", rng) if rng.random() < 0.5 else rng.choice([w for w in facts.WORDS if w not in known and not held(w)])
-    return word if things is WORDS else f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+    while True:
+        word = invented("word", rng) if rng.random() < 0.5 else rng.choice(facts.WORDS)
+        name = word if things is WORDS else f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+        if word not in known and name not in things and not held(name):
+            return name
 
 
 def question(rng: random.Random, held_out: bool = False) -> str:
