@@ -23,7 +23,7 @@ SHAPE = (["What shape is this?", "Which shape is this?", "What shape do you see?
 COLOUR = (["What colour is the {s}?", "Which colour is the {s}?", "What color is the {s}?", "Tell me the colour of the {s}.", "What is the colour of the {s}?",
            "Name the colour of the {s}."], ["Can you tell me the colour of the {s}?", "Which color is the {s}?"])
 COUNT = (["How many {many} are there?", "How many {many} do you see?", "Count the {many}.", "How many {many} are in this drawing?", "Tell me how many {many} there are.",
-          "What is the number of {many}?"], ["Can you count the {many}?", "How many {many} are in this picture?"])
+          "What is the number of {many}?", "Please count the {many}.", "Count all {many}.", "I want to know how many {many} there are."], ["Can you count the {many}?", "How many {many} are in this picture?"])
 PLACE = (["Where is the {s}?", "In which part is the {s}?", "Tell me where the {s} is.", "Where do you see the {s}?", "On which side is the {s}?"],
          ["Can you tell me where the {s} is?", "Where in this picture is the {s}?"])
 BESIDE = (["What is {p} the {s}?", "Which shape is {p} the {s}?", "What do you see {p} the {s}?", "Tell me what is {p} the {s}."],
