@@ -244,10 +244,7 @@ TEST_F(Talk, WhatTheEngineHoldsCounts) {
 }
 
 TEST_F(Talk, OnlyWhatIsFreedByItIsForgotten) {
-  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
-  Settings settings;
-  settings.memory = memory;
-  start({}, settings);
+  const auto memory = start_within(size_t{2} << 20);
   for (const char* id : {"a", "b"}) send(wire::CreateItem{sound_item(id, 10), {}});
   text("What did I say?");
   send(wire::CreateResponse{});
@@ -267,10 +264,7 @@ TEST_F(Talk, OnlyWhatIsFreedByItIsForgotten) {
 }
 
 TEST_F(Talk, OfOldSoundsTheOldestThatNobodyHoldsIsForgotten) {
-  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
-  Settings settings;
-  settings.memory = memory;
-  start({}, settings);
+  const auto memory = start_within(size_t{2} << 20);
   send(wire::CreateItem{sound_item("a", 10), {}});
   text("What did I say?");
   send(wire::CreateResponse{});
@@ -288,10 +282,7 @@ TEST_F(Talk, OfOldSoundsTheOldestThatNobodyHoldsIsForgotten) {
 }
 
 TEST_F(Talk, WhatAResponseRefersToIsNotForgottenForWhatItIsGiven) {
-  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
-  Settings settings;
-  settings.memory = memory;
-  start({}, settings);
+  const auto memory = start_within(size_t{2} << 20);
   for (const char* id : {"a", "b"}) send(wire::CreateItem{sound_item(id, 10), {}});
   text("What did I say?");
   log_.clear();  // it held the sounds
@@ -310,10 +301,7 @@ TEST_F(Talk, WhatAResponseRefersToIsNotForgottenForWhatItIsGiven) {
 }
 
 TEST_F(Talk, AnAnswerInterruptedBeforeItsFirstWordHoldsNoMemory) {
-  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
-  Settings settings;
-  settings.memory = memory;
-  start({}, settings);
+  const auto memory = start_within(size_t{2} << 20);
   for (const char* id : {"a", "b"}) send(wire::CreateItem{sound_item(id, 10), {}});
   send(wire::CreateResponse{});
   speak(1000);
@@ -330,10 +318,7 @@ TEST_F(Talk, AnAnswerInterruptedBeforeItsFirstWordHoldsNoMemory) {
 }
 
 TEST_F(Talk, WhoSpeaksWhenMemoryIsFullIsHeardLater) {
-  const auto memory = std::make_shared<MemoryBudget>(size_t{2} << 20);
-  Settings settings;
-  settings.memory = memory;
-  start({}, settings);
+  const auto memory = start_within(size_t{2} << 20);
   for (const char* id : {"a", "b"}) send(wire::CreateItem{sound_item(id, 10), {}});
   speak(1000);
   ASSERT_TRUE(asked(0).live());

@@ -81,6 +81,13 @@ class Talk : public testing::Test {
     take();
     log_.clear();
   }
+  /// Starts with so many bytes for sounds and pictures.
+  std::shared_ptr<MemoryBudget> start_within(size_t bytes) {
+    Settings settings;
+    settings.memory = std::make_shared<MemoryBudget>(bytes);
+    start({}, settings);
+    return settings.memory;
+  }
   void set(const std::function<void(wire::Session&)>& change) {
     wire::Session session = conversation_->session();
     change(session);

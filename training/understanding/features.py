@@ -111,7 +111,8 @@ def written(clips: list[Clip], file: Path) -> list[Clip]:
 
 class Store:
     """All clips: .digits, .questions, .phrases, .orders, .real, .hanging, .fillers and .noises, and those kept back:
-    .held_digits, .held_questions, .held_orders (synthetic), .held_real."""
+    .held_digits, .held_questions, .held_orders (synthetic), .held_real; and what `more` finds, empty where there is nothing:
+    .said (by further voices and people), .asked (about pictures) and .held_asked."""
 
     def __init__(self, data: Path, cache: Path):
         self.mel = sounds.Mel()
