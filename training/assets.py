@@ -12,10 +12,19 @@ from pathlib import Path
 
 import torch
 
-from understanding import facts, tokenizer
+from understanding import drawings, facts, orders, tokenizer
 from understanding.config import embedding_table
 
 QUESTIONS = 3000
+ORDERS, DRAWINGS = 600, 800  # drawn; many fall together
+
+
+def answers() -> list[str]:
+    """What the model says: every answer to a plain question, many about orders and drawings."""
+    rng = random.Random(1)
+    confirmed = {orders.confirmation(orders.draw(rng)) for _ in range(ORDERS)}
+    drawn = {answer for _ in range(DRAWINGS) for _, _, answer in drawings.drawing(rng)[1]}
+    return facts.answers() + sorted(confirmed) + sorted(drawn)
 
 
 def main() -> None:
@@ -23,7 +32,7 @@ def main() -> None:
     made = tokenizer.train()
     tokenizer.write(made, out / "tokenizer")
     torch.save(embedding_table(), out / "embed_tokens.pt")
-    (out / "answers.txt").write_text("\n".join(facts.answers()) + "\n")
+    (out / "answers.txt").write_text("\n".join(answers()) + "\n")
     rng = random.Random(0)
     questions = sorted({facts.question(rng)[1] for _ in range(QUESTIONS)})
     (out / "questions.txt").write_text("\n".join(questions) + "\n")

@@ -212,10 +212,12 @@ class Code2Wav(nn.Module):
             dim //= 2
         self.decoder = nn.ModuleList(blocks + [SnakeBeta(dim), CausalConv(dim, 1, 7)])
 
-    def forward(self, codes):
+    def forward(self, codes, heard: int | None = None):
+        """`heard`: only so many code groups are used, for training."""
         groups = self.c["num_quantizers"]
         offset = torch.arange(groups, device=codes.device)[:, None] * self.c["codebook_size"]
-        x = self.pre_transformer(self.code_embedding(codes + offset).mean(1)).transpose(1, 2)
+        x = self.code_embedding(codes + offset)[:, :heard].sum(1) / groups
+        x = self.pre_transformer(x).transpose(1, 2)
         for up, block in self.upsample:
             x = block(up(x))
         for block in self.decoder:

@@ -5,9 +5,12 @@ The dictionaries are what lands in config.json; every consumer reads the sizes f
 
 SAMPLE_RATE_HZ = 24000
 FRAME_SAMPLES = 1920
-CODE_GROUPS = 6
+CODE_GROUPS = 8
 CODEBOOK_SIZE = 512
-HIDDEN = 256
+# The code group of the voice itself: 0 where there is none, else 1 + its pitch on this scale.
+EXCITATION_GROUP = 1
+PITCHES, LOWEST_HZ, HIGHEST_HZ = 31, 70.0, 160.0
+HIDDEN = 320
 GUIDED_LAYERS = (1, 2)  # of the talker, whose head 0 learns to look at the word being spoken (cf. 1710.08969)
 RESERVED_IDS = 1024  # the reference never samples the last 1024 talker ids but codec_eos
 
@@ -21,12 +24,12 @@ CODE2WAV = {
     "model_type": "qwen3_omni_moe_code2wav",
     "codebook_size": CODEBOOK_SIZE,
     "num_quantizers": CODE_GROUPS,
-    "hidden_size": 192,
-    "num_hidden_layers": 2,
+    "hidden_size": 256,
+    "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 4,
-    "head_dim": 48,
-    "intermediate_size": 512,
+    "head_dim": 64,
+    "intermediate_size": 768,
     "sliding_window": 24,
     "max_position_embeddings": 8000,
     "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
@@ -37,7 +40,7 @@ CODE2WAV = {
     "rms_norm_eps": 1e-5,
     "upsampling_ratios": [2, 2],
     "upsample_rates": [8, 5, 4, 3],
-    "decoder_dim": 128,
+    "decoder_dim": 256,
 }
 
 TALKER = {
@@ -59,7 +62,7 @@ TALKER = {
         "vocab_size": CODEBOOK_SIZE + RESERVED_IDS,
         "hidden_size": HIDDEN,
         "intermediate_size": 512,
-        "num_hidden_layers": 4,
+        "num_hidden_layers": 8,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "head_dim": 64,
@@ -90,7 +93,7 @@ TALKER = {
         "vocab_size": CODEBOOK_SIZE,
         "hidden_size": HIDDEN,
         "intermediate_size": 512,
-        "num_hidden_layers": 2,
+        "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "head_dim": 64,
@@ -115,7 +118,7 @@ GENERATION = {
     "talker_max_new_tokens": 1024,
     "talker_alignment_heads": [[layer, 0] for layer in GUIDED_LAYERS],
     "talker_reads_words": True,
-    "talker_passage_characters": 80,
+    "talker_passage_characters": 110,
     "talker_passage_sentences": 1,
 }
 

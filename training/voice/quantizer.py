@@ -1,46 +1,18 @@
-"""The codec's encoder, for training only: stacked log-mel -> PCA -> residual k-means.
+"""The codec's encoder, for training only: what vocoder.py's rows hold in 80 ms -> PCA -> residual k-means, and the voice's own code.
 
-One frame of 80 ms is eight columns of 80 mel bands, whitened to the directions that carry the
-variance; each code group then quantises what the groups before it left over. The decoder that
-ships (code2wav) learns its own embeddings of these codes.
+The excitation has a code group of its own (vocoder.excitation); the others quantise features (speech_data.features), each what
+those before it left over, so that the first groups alone already speak. The decoder that ships (code2wav) learns its own
+embeddings of all codes.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 import config
 
-MELS = 80
-HOP = 240
-FFT = 1024
-COLUMNS = config.FRAME_SAMPLES // HOP
-DIMS = 160
-FLOOR = 1e-3
-
-
-def mel_filters(rate: int = config.SAMPLE_RATE_HZ, fft: int = FFT, mels: int = MELS, top_hz: float = 8000.0) -> torch.Tensor:
-    """Triangular HTK-mel filters [mels, fft // 2 + 1], each summing to one."""
-    hz = torch.linspace(0, rate / 2, fft // 2 + 1)
-    to_mel = lambda f: 2595 * np.log10(1 + f / 700)
-    edges = 700 * (10 ** (torch.linspace(to_mel(40.0), to_mel(top_hz), mels + 2, dtype=torch.float64) / 2595) - 1)
-    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    tri = torch.minimum((hz - lower) / (centre - lower), (upper - hz) / (upper - centre)).clamp_min(0)
-    return (tri / tri.sum(1, keepdim=True).clamp_min(1e-8)).float()
-
-
-_FILTERS = mel_filters()
-_WINDOW = torch.hann_window(FFT)
-
-
-def frame_features(audio: torch.Tensor) -> torch.Tensor:
-    """float samples [frames * 1920] -> log-mel stacks [frames, 640]; column i is centred in its 10 ms."""
-    padded = torch.nn.functional.pad(audio, (FFT // 2 - HOP // 2, FFT // 2))
-    spectrum = torch.stft(padded, FFT, HOP, window=_WINDOW, center=False, return_complex=True).abs()
-    columns = len(audio) // HOP
-    mel = torch.log((_FILTERS @ spectrum[:, :columns]).clamp_min(FLOOR * 30))
-    return mel.T.reshape(-1, COLUMNS * MELS)
+DIMS = 128
+BOOKS = [g for g in range(config.CODE_GROUPS) if g != config.EXCITATION_GROUP]
 
 
 class Quantizer:
@@ -58,7 +30,7 @@ class Quantizer:
         self.basis = vectors[:, -DIMS:].contiguous()
         print(f"PCA keeps {values[-DIMS:].sum() / values.sum():.4f} of the variance")
         r = x @ self.basis
-        for group in range(config.CODE_GROUPS):
+        for group in BOOKS:
             book = r[torch.randperm(len(r), generator=g)[: config.CODEBOOK_SIZE]].clone()
             for _ in range(iterations):
                 index = nearest(r, book)
@@ -66,22 +38,22 @@ class Quantizer:
                 total = torch.zeros_like(book).index_add_(0, index, r)
                 used = count > 0
                 book[used] = total[used] / count[used, None]
-                dead = int((~used).sum())
-                if dead:
+                if dead := int((~used).sum()):
                     book[~used] = r[torch.randint(0, len(r), (dead,), generator=g)]
             self.books.append(book)
             r = r - book[nearest(r, book)]
-            rms_db = (r.pow(2).sum(1).mean() / features.shape[1]).sqrt() * 8.686
-            print(f"group {group}: log-mel error {rms_db:.2f} dB", flush=True)
+            print(f"group {group}: {r.pow(2).sum(1).mean() / x.pow(2).sum(1).mean():.4f} of the variance left", flush=True)
 
-    def encode(self, features: torch.Tensor) -> torch.Tensor:
-        r = (features - self.mean) @ self.basis
-        codes = []
-        for book in self.books:
+    def encode(self, features: torch.Tensor, excitation: torch.Tensor) -> torch.Tensor:
+        """features [frames, WIDTH], excitation [frames] -> codes [frames, groups], int16."""
+        r = (features.float() - self.mean) @ self.basis
+        codes = torch.empty(len(r), config.CODE_GROUPS, dtype=torch.int16)
+        codes[:, config.EXCITATION_GROUP] = excitation.to(torch.int16)
+        for group, book in zip(BOOKS, self.books):
             index = nearest(r, book)
             r = r - book[index]
-            codes.append(index)
-        return torch.stack(codes, 1)
+            codes[:, group] = index.to(torch.int16)
+        return codes
 
     def state(self) -> dict:
         return {"mean": self.mean, "basis": self.basis, "books": torch.stack(self.books)}

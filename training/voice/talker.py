@@ -12,6 +12,8 @@ from torch import nn
 
 from code2wav import Mlp, RmsNorm, rope_tables, rotate
 
+SHORT = 160  # rows
+
 
 class Attention(nn.Module):
     """Grouped-query attention with q and k normalised per head; optional growing cache."""
@@ -42,7 +44,11 @@ class Attention(nn.Module):
             self.strayed = self.stray(q[:, 0], k[:, 0])
         repeat = self.heads // self.kv_heads
         k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=t == k.shape[2] and t > 1)
+        if t == k.shape[2] and t <= SHORT and x.device.type == "cpu":  # where the fused kernel is slow
+            scores = (q @ k.transpose(2, 3)) * self.dim**-0.5
+            y = scores.masked_fill(torch.ones(t, t, dtype=torch.bool).triu(1), -1e9).softmax(3).to(v.dtype) @ v
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=t == k.shape[2] and t > 1)
         return self.o_proj(y.transpose(1, 2).reshape(b, t, -1))
 
     def stray(self, q, k):

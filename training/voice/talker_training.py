@@ -111,7 +111,7 @@ def input_rows(model: Talker, text: Text, ids, codes_in, prefixes, corrupt: floa
         codes = torch.where(swap[:, None], codes[torch.randperm(len(codes), device=ids.device)], codes)
         # later groups are guessed wrong more often: far more of them, each group on its own
         swap = torch.rand(codes.shape, device=ids.device) < 3 * corrupt
-        swap[:, 0] = False
+        swap[:, [0, config.EXCITATION_GROUP]] = False  # the phase of the voice goes on from frame to frame
         others = torch.stack([c[torch.randperm(len(c), device=ids.device)] for c in codes.T], 1)
         codes = torch.where(swap, others, codes)
     x = x.index_put(tuple(spoken.nonzero().T), model.code_rows(codes), accumulate=True)
@@ -165,11 +165,26 @@ def make_examples(items: list[dict], codes: torch.Tensor, text: Text):
     return out
 
 
+def start_from(model: Talker, state: dict[str, torch.Tensor]) -> None:
+    """Takes over what another talker, of other codes and maybe fewer layers, knows of text; layers it lacks pass on what they get."""
+    mine = model.state_dict()
+    known = {n: p for n, p in state.items() if n in mine and mine[n].shape == p.shape and "codec" not in n and "lm_head" not in n}
+    layers = 1 + max(int(n.split(".")[2]) for n in known if n.startswith("model.layers."))
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            if n.startswith("model.layers.") and int(n.split(".")[2]) >= layers and n.endswith(("o_proj.weight", "down_proj", "down_proj.weight")):
+                p.zero_()
+    model.load_state_dict(known, strict=False)
+
+
 def train_talker(examples, weights, held_out, questions, text: Text, folder: str, minutes: float, total_minutes: float,
-                 device="cpu", rows_per_batch=640, peak_rate=2e-3):
-    """Trains for `minutes`; the learning rate falls over `total_minutes` of training in all. Resumes from talker.pt."""
+                 device="cpu", rows_per_batch=1000, peak_rate=2e-3, start: str | None = None, beside: str | None = None, seed: int = 0):
+    """Trains for `minutes`; the learning rate falls over `total_minutes` of training in all. Resumes from talker.pt, or starts
+    from another talker's file `start`. Once a minute it meets in the middle with the training in the folder `beside` (local SGD, 1805.09767)."""
     path = os.path.join(folder, "talker.pt")
     model = Talker(config.TALKER).to(device)
+    if start and not os.path.exists(path):
+        start_from(model, torch.load(start, map_location=device)["ema"])
     optimizer = Optimizer([(n, p, 1.0) for n, p in model.named_parameters()], betas=(0.9, 0.95))
     ema, step, spent = Average(model), 0, 0.0
     if os.path.exists(path):
@@ -180,19 +195,29 @@ def train_talker(examples, weights, held_out, questions, text: Text, folder: str
             optimizer.load_state_dict(state["optimizer"])
         ema.steps = step = state["step"]
         spent = state["minutes"]
-    r = random.Random(step)
-    torch.manual_seed(step)
-    began = shown = time.time()
+    r = random.Random(step + 1000003 * seed)
+    torch.manual_seed(step + 1000003 * seed)
+    clock = time.time if device == "cuda" else time.process_time
+    began, shown = clock(), time.time()
     running: list = []
 
     def minutes_in_all():
-        return spent + (time.time() - began) / 60
+        return spent + (clock() - began) / 60
 
     def save():
         state = {"model": model.state_dict(), "ema": ema.model.state_dict(), "optimizer": optimizer.state_dict(),
                  "step": step, "minutes": minutes_in_all()}
         torch.save(state, path + ".new")
         os.replace(path + ".new", path)
+
+    def meet():
+        torch.save(model.state_dict(), os.path.join(folder, "weights.new"))
+        os.replace(os.path.join(folder, "weights.new"), os.path.join(folder, "weights.pt"))
+        theirs = os.path.join(beside, "weights.pt")
+        if os.path.exists(theirs) and os.path.getmtime(theirs) > arrived:
+            with torch.no_grad():
+                for mine, other in zip(model.state_dict().values(), torch.load(theirs, map_location=device).values(), strict=True):
+                    mine.lerp_(other, 0.5)
 
     def check():
         ema.model.eval()
@@ -219,22 +244,26 @@ def train_talker(examples, weights, held_out, questions, text: Text, folder: str
             r.shuffle(cut)
             yield from cut
 
+    arrived = met = time.time()
     next_check = time.time() + 240
     for part in batches():
         done = minutes_in_all() / total_minutes
-        if time.time() - began > minutes * 60 or done >= 1:
+        if minutes_in_all() - spent > minutes or done >= 1:
             break
         rate = peak_rate * min(1, (step + 1) / 150) * (0.04 + 0.96 * 0.5 * (1 + math.cos(math.pi * done)))
         model.train()
         batch = batch_tensors([examples[i] for i in part], text, questions, r)
         batch = [b.to(device) if torch.is_tensor(b) else b for b in batch]
         with torch.autocast(device, torch.bfloat16):
-            first, later, balance, accuracy, strayed = batch_loss(model, text, batch, 240, r.random() * 0.25)
+            first, later, balance, accuracy, strayed = batch_loss(model, text, batch, 360, r.random() * 0.25)
         loss = first + 2 * sum(later) / len(later) + 0.01 * balance + 0.3 * strayed
         loss.backward()
         optimizer.step(rate)
         ema.update(model)
         step += 1
+        if beside and time.time() - met > 60:
+            meet()
+            met = time.time()
         running.append([first.item(), accuracy.item(), sum(x.item() for x in later) / len(later), strayed.item(), len(part)])
         if time.time() - shown > 30:
             m = np.mean(running, 0)

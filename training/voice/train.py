@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 import codec  # noqa: E402
 import config  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
+from english import examples, number_sentences, word_lists  # noqa: E402
 from export import export  # noqa: E402
 from speech_data import SpeechStore  # noqa: E402
 from talker import Talker  # noqa: E402
@@ -29,11 +30,12 @@ from talker_training import Text, load_ready, make_examples, train_talker  # noq
 from texts import made_sentences, word_sentences  # noqa: E402
 from verify import verify  # noqa: E402
 
-MADE = 3000
+MADE, NUMBERS, LISTS = 3000, 5000, 9000
+SOUND_FRAMES = 12.5 * 3600 * 5  # that the codec learns from
 HELD_OUT = 60
 # Of the utterances the talker sees: all kinds first, then mostly what it will say.
-SHARES = {"answer": 0.45, "word": 0.3, "made": 0.25}
-LATE_SHARES = {"answer": 0.75, "answer-held": 0.1, "word": 0.1, "made": 0.05}
+SHARES = {"answer": 0.12, "word": 0.06, "made": 0.07, "english": 0.5, "list": 0.15, "number": 0.1}
+LATE_SHARES = {"answer": 0.3, "answer-held": 0.03, "word": 0.04, "made": 0.03, "english": 0.4, "list": 0.1, "number": 0.1}
 
 
 def answer_split(path: str) -> tuple[list[str], list[str]]:
@@ -44,16 +46,23 @@ def answer_split(path: str) -> tuple[list[str], list[str]]:
     return answers[held:], answers[:held]
 
 
+def all_texts(answers_path: str | None) -> list[tuple[str, str]]:
+    """(text, kind) of all that is spoken, mixed so that any beginning of it has of everything; what is kept for validation first."""
+    trained, held = answer_split(answers_path) if answers_path else ([], [])
+    english, english_held = examples()
+    made = made_sentences(MADE + HELD_OUT)
+    numbers = number_sentences(NUMBERS + HELD_OUT, 8)
+    kinds = {"answer": trained, "english": english, "list": word_lists(LISTS), "number": numbers[HELD_OUT:], "made": made[:MADE],
+             "word": word_sentences(trained + held) if answers_path else []}
+    mixed = [(text, kind) for kind, texts in kinds.items() for text in texts]
+    random.Random(12).shuffle(mixed)
+    kept = {"answer-held": held, "english-held": english_held, "number-held": numbers[:HELD_OUT], "made-held": made[MADE:]}
+    return [(text, kind) for kind, texts in kept.items() for text in texts] + mixed
+
+
 def make_data(out: str, answers_path: str | None) -> SpeechStore:
     store = SpeechStore(os.path.join(out, "speech"))
-    trained, held = answer_split(answers_path) if answers_path else ([], [])
-    store.add(held, "answer-held")
-    store.add(trained, "answer")
-    made = made_sentences(MADE + HELD_OUT)
-    store.add(made[:MADE], "made")
-    store.add(made[MADE:], "made-held")
-    if answers_path:
-        store.add(word_sentences(trained + held), "word")
+    store.add(all_texts(answers_path), SOUND_FRAMES)
     return store
 
 
@@ -66,7 +75,12 @@ def main():
     parser.add_argument("--answers")
     parser.add_argument("--questions", help="one user turn a line, spoken to the talker before the answers")
     parser.add_argument("--text-assets")
-    parser.add_argument("--code2wav-steps", type=int, default=9000)
+    parser.add_argument("--code2wav-minutes", type=float, help="length of code2wav's learning-rate schedule")
+    parser.add_argument("--start", help="talker.pt of another voice to start from")
+    parser.add_argument("--start-code2wav", help="code2wav.pt to start from")
+    parser.add_argument("--talker-out", help="folder of the talker, if not --out")
+    parser.add_argument("--beside", help="--talker-out of another training of the talker, to share with what is learnt")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--talker-minutes", type=float, help="length of the talker's learning-rate schedule")
     parser.add_argument("--late", action="store_true", help="the talker's last part: mostly the domain's answers, none kept back")
     parser.add_argument("--stages", default="data,codec,talker,export")
@@ -77,15 +91,10 @@ def main():
     stages = a.stages.split(",")
 
     store = make_data(a.out, a.answers) if "data" in stages else SpeechStore(os.path.join(a.out, "speech"))
-    codes_path = os.path.join(a.out, "codes.pt")
-    if "codec" in stages or not os.path.exists(codes_path) or "data" in stages:
-        q = codec.fit_quantizer(store, os.path.join(a.out, "quantizer.pt"))
-        codes = codec.encode_store(store, q, codes_path)
-    else:
-        codes = torch.load(codes_path)
+    codes = codec.encode_store(store, codec.fit_quantizer(store, os.path.join(a.out, "quantizer.pt")), os.path.join(a.out, "codes.pt"))
     both = "codec" in stages and "talker" in stages
     if "codec" in stages:
-        codec.train_code2wav(store, codes, a.out, a.minutes * (0.45 if both else 1), a.code2wav_steps, a.device)
+        codec.train_code2wav(store, codes, a.out, part := a.minutes * (0.45 if both else 1), a.code2wav_minutes or part, a.device, start=a.start_code2wav)
     text = Text(**load_ready(a.text_assets)) if a.text_assets else None
     if "talker" in stages:
         text.table = text.table.to(a.device)
@@ -98,7 +107,8 @@ def main():
         held = make_examples([i for i in items if i["kind"].endswith("held")], codes, text)
         questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [t for t, _, _ in trained]
         minutes = a.minutes * (0.55 if both else 1)
-        train_talker(trained, weights, held, questions, text, a.out, minutes, a.talker_minutes or minutes, a.device)
+        train_talker(trained, weights, held, questions, text, a.talker_out or a.out, minutes, a.talker_minutes or minutes, a.device,
+                     start=a.start, beside=a.beside, seed=a.seed)
         text.table = text.table.cpu()
     if "export" in stages:
         code2wav, talker = Code2Wav(config.CODE2WAV).eval(), Talker(config.TALKER).eval()

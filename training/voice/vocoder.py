@@ -1,0 +1,139 @@
+"""Turns what flite predicts into the sound the codec learns, with words on frame borders.
+
+The filter is the one flite uses: minimum phase from mel-cepstra (Imai 1983, MLSA), excited by pulses and noise mixed in five bands.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import config
+from flite import Flite, Prediction, STEP_S
+
+RATE = config.SAMPLE_RATE_HZ
+SOURCE_RATE = 16000
+STEP = round(STEP_S * RATE)  # 120 samples
+STEPS = config.FRAME_SAMPLES // STEP  # 16 a frame
+FFT = 1024
+EARLY = 48  # samples by which the mixing filters, which have no phase, begin before their pulse
+LEVEL = 1.3 / 32768  # of flite's samples
+BINS = FFT // 2 + 1
+LEAD_FRAMES = 1  # of silence, in which the talker gets to see what comes after the first token
+TAIL_FRAMES = 1
+_NOISE = np.random.default_rng(7).standard_normal(config.FRAME_SAMPLES)
+
+@dataclass
+class Rows:
+    """What a stretch of speech consists of, every 5 ms; whole codec frames."""
+
+    f0: np.ndarray  # [T] Hz, 0 where unvoiced
+    cepstra: np.ndarray  # [T, 25], after flite's postfilter, log of flite's 16-bit amplitude
+    strengths: np.ndarray  # [T, 5]
+    words: list[tuple[int, int, int]]  # (first character, end, end in frames)
+
+class Vocoder:
+    def __init__(self, flite: Flite):
+        a = flite.alpha
+        hz = np.arange(BINS) * RATE / FFT
+        omega = 2 * np.pi * np.minimum(hz, SOURCE_RATE / 2) / SOURCE_RATE
+        warped = omega + 2 * np.arctan(a * np.sin(omega) / (1 - a * np.cos(omega)))
+        order = np.arange(25)
+        self.cos, self.sin = np.cos(np.outer(order, warped)), np.sin(np.outer(order, warped))  # [25, BINS]
+        self.taper = np.clip((8000 - hz) / 300, 0, 1) * np.exp(-2j * np.pi * np.arange(BINS) / FFT * EARLY)
+        taps = flite.filters.shape[1]
+        grid = np.exp(-1j * np.outer(omega, np.arange(taps) - (taps - 1) / 2))
+        self.bands = (grid @ flite.filters.T).real.T  # [5, BINS]
+        self.beta, self.alpha, self.gain = flite.beta, a, flite.gain
+        window = np.hanning(2 * STEP + 1)[:-1]
+        self.window = window
+
+    def sharpened(self, c: np.ndarray) -> np.ndarray:
+        """flite's postfilter on mel-cepstra [T, 25]: formants stand out more, as loud as before."""
+        a, beta = self.alpha, self.beta
+        b = c.copy()
+        for m in range(b.shape[1] - 2, -1, -1):
+            b[:, m] = c[:, m] - a * b[:, m + 1]
+        s = b.copy()
+        s[:, 1] -= beta * a * c[:, 2]
+        s[:, 2:] *= 1 + beta
+        out = s.copy()
+        out[:, :-1] += a * s[:, 1:]
+        energy = lambda x: np.exp(2 * (x @ self.cos)[:, : round(BINS * 2 / 3)]).mean(1)  # of the band up to 8 kHz
+        flat = lambda x: np.concatenate([x[:, :1] * 0, x[:, 1:]], 1)
+        out[:, 0] += 0.5 * np.log(energy(flat(c)) / energy(flat(out)))
+        return out
+
+    def rows(self, p: Prediction) -> Rows:
+        """Words stretched to whole frames, a pause being part of the word before it; silence around them."""
+        frame_s = config.FRAME_SAMPLES / RATE
+        source, target, words = [p.words[0][2] - LEAD_FRAMES * frame_s, p.words[0][2]], [0, LEAD_FRAMES], []
+        for k, (first, last, start, end) in enumerate(p.words):
+            frames = max(1, round((end - start) / frame_s))
+            source.append(end)
+            target.append(target[-1] + frames)
+            pause = p.words[k + 1][2] - end if k + 1 < len(p.words) else 0
+            if pause > 0.02:
+                source.append(end + pause)
+                target.append(target[-1] + max(1, round(pause / frame_s)))
+            words.append((first, last, target[-1]))
+        source.append(source[-1] + TAIL_FRAMES * frame_s)
+        target.append(target[-1] + TAIL_FRAMES)
+        at = np.interp((np.arange(target[-1] * STEPS) + 0.5) / STEPS, target, source) / STEP_S
+        at = at.clip(0, len(p.f0) - 1.001)
+        low, part = at.astype(int), (at - at.astype(int))[:, None]
+        mix = lambda x: x[low] * (1 - part) + x[low + 1] * part
+        a, b = p.f0[low], p.f0[low + 1]
+        f0 = np.where((a > 0) & (b > 0), a + (b - a) * part[:, 0], np.where(part[:, 0] < 0.5, a, b))
+        return Rows(f0, mix(self.sharpened(p.cepstra)), mix(p.strengths), words)
+
+    def pulses(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Times of the glottal pulses in samples, and the voice's frequency there."""
+        f0 = rows.f0
+        voiced = np.concatenate([[0], (f0 > 0).astype(int), [0]])
+        times, hz = [np.zeros(0)], [np.zeros(0)]
+        for begin, end in zip(np.flatnonzero(np.diff(voiced) == 1), np.flatnonzero(np.diff(voiced) == -1)):
+            phase = np.concatenate([[0], np.cumsum(f0[begin:end]) * STEP_S])  # in cycles, at the borders of the steps
+            t = np.interp(np.arange(np.floor(phase[-1]) + 1), phase, np.arange(begin, end + 1))
+            times.append(t * STEP)
+            hz.append(f0[np.minimum(t.astype(int), end - 1)])
+        return np.concatenate(times), np.concatenate(hz)
+
+    def filters(self, rows: Rows, at: np.ndarray) -> np.ndarray:
+        """Minimum-phase responses [N, BINS] at fractional rows `at`, EARLY samples late."""
+        low = at.clip(0, len(rows.f0) - 1.001)
+        i, part = low.astype(int), (low - low.astype(int))[:, None]
+        c = rows.cepstra[i] * (1 - part) + rows.cepstra[i + 1] * part
+        return np.exp(c @ self.cos - 1j * (c @ self.sin)) * self.taper
+
+    def sound(self, rows: Rows) -> np.ndarray:
+        """Samples [frames * FRAME_SAMPLES] at 24 kHz, float32."""
+        n = len(rows.f0) * STEP
+        out = np.zeros(STEP + n + 2 * FFT)
+        t, hz = self.pulses(rows)
+        spectrum = np.fft.rfftfreq(FFT)[None] * 2j * np.pi
+        if len(t):
+            at = t / STEP - 0.5
+            weight = rows.strengths[(t / STEP).astype(int).clip(0, len(rows.f0) - 1)] @ self.bands
+            whole = np.floor(t)
+            h = self.filters(rows, at) * weight * np.sqrt(SOURCE_RATE / hz)[:, None] * np.exp(-spectrum * (t - whole)[:, None])
+            for k, pulse in zip(whole.astype(int), np.fft.irfft(h) * (RATE / SOURCE_RATE)):
+                out[STEP + k : STEP + k + FFT] += pulse
+        # Noise: the same pattern in every frame, which is easier to learn.
+        starts = np.arange(-1, len(rows.f0)) * STEP  # of the pieces, each two steps long
+        index = (starts[:, None] + np.arange(2 * STEP)) % config.FRAME_SAMPLES
+        row = np.arange(-1, len(rows.f0)).clip(0)
+        weight = (1 - rows.strengths[row]) @ self.bands
+        pieces = np.fft.rfft(_NOISE[index] * self.window, FFT)
+        made = np.fft.irfft(pieces * self.filters(rows, row.astype(float)) * weight) * (RATE / SOURCE_RATE) ** 0.5
+        for k, piece in zip(starts + STEP, made):
+            out[k : k + FFT] += piece
+        return (out[STEP + EARLY : STEP + EARLY + n] * (self.gain * LEVEL)).astype(np.float32)
+
+def excitation(rows: Rows) -> np.ndarray:
+    """The code [frames] of each frame's voice: 0 where there is none, else 1 + its pitch."""
+    f0 = rows.f0.reshape(-1, STEPS)
+    voiced = (f0 > 0).sum(1)
+    mean = f0.sum(1) / np.maximum(voiced, 1)
+    low, high = np.log(config.LOWEST_HZ), np.log(config.HIGHEST_HZ)
+    pitch = ((np.log(mean.clip(config.LOWEST_HZ, config.HIGHEST_HZ)) - low) / (high - low) * (config.PITCHES - 1)).round().astype(int)
+    return np.where(voiced >= 2, 1 + pitch, 0)
