@@ -24,7 +24,7 @@ from scipy.signal import resample_poly
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "voice")]
 
-from eval_voice import phones_of, spoken_words  # noqa: E402
+from eval_speech_tools import phones_of, spoken_words  # noqa: E402
 from understanding import facts  # noqa: E402
 
 PAD = 4800  # samples at 24 kHz before and after

@@ -24,7 +24,7 @@ from PIL import Image
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "voice")]
 
-from eval_voice import share_understood, spoken_words  # noqa: E402
+from eval_speech_tools import share_understood, spoken_words  # noqa: E402
 from understanding import facts, pictures, sounds  # noqa: E402
 
 

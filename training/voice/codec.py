@@ -1,4 +1,8 @@
-"""Fits the quantiser, turns all speech into codes, trains code2wav to turn codes back into speech."""
+"""Fits the quantiser, turns all speech into codes, trains code2wav to turn codes back into speech.
+
+code2wav first learns from spectral losses alone, then also from discriminators (discriminators.py), which take away what
+spectral losses leave of a buzz.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +17,18 @@ import torch.nn.functional as F
 import config
 import quantizer
 from code2wav import Code2Wav
-from optimizer import Average, Optimizer
+from discriminators import Discriminators, half_precision
+from optimizer import Average
 from speech_data import SpeechStore
 
-SEGMENT_FRAMES = 13
-BATCH = 4
-SHARE_OF_FEW = 0.1  # of the segments are heard in the first code groups only, so that those alone still speak
+SEGMENTS = {"cuda": (32, 15), "cpu": (4, 13)}  # a batch, and the frames of each
+SHARE_OF_FEW = 0.08  # of the batches are heard in the first code groups only, so that those alone still speak
 FEWEST = 3
-
-
-def utterance(audio: np.ndarray, item: dict) -> torch.Tensor:
-    """One utterance as float samples."""
-    part = audio[item["sound"] : item["sound"] + item["frames"]].reshape(-1)
-    return torch.from_numpy(part.astype(np.float32) / 32768)
+SPECTRAL_SHARE = 0.25  # of the schedule is without discriminators
+SPECTRAL_RATE, ADVERSARIAL_RATE, DISCRIMINATOR_RATE = 1e-3, 6e-4, 3e-4
+SPECTRAL_WEIGHT, SCORE_WEIGHT, MATCHING_WEIGHT = 8.0, 2.0, 6.0
+SAVE_EVERY_S = 60
+HELD_OUT = 40  # utterances
 
 
 def fit_quantizer(store: SpeechStore, path: str) -> quantizer.Quantizer:
@@ -56,7 +59,7 @@ def encode_store(store: SpeechStore, q: quantizer.Quantizer, path: str) -> torch
 
 
 class SpectralLoss:
-    """Log and linear magnitude at three resolutions, log-mel, and the wave itself, which follows from the codes (vocoder.py)."""
+    """Log and linear magnitude at three resolutions, and log-mel."""
 
     sizes = ((512, 128), (1024, 240), (2048, 480))
 
@@ -91,59 +94,141 @@ def mel_filters(rate: int = config.SAMPLE_RATE_HZ, fft: int = 1024, mels: int = 
     return (tri / tri.sum(1, keepdim=True).clamp_min(1e-8)).float()
 
 
-def train_code2wav(store: SpeechStore, codes: torch.Tensor, folder: str, minutes: float, total_minutes: float, device="cpu", peak_rate=1e-3, start: str | None = None):
-    """Trains for at most `minutes`; the learning rate falls over `total_minutes` of training in all. Resumes from code2wav.pt."""
-    path = os.path.join(folder, "code2wav.pt")
-    model = Code2Wav(config.CODE2WAV).to(device)
-    if start and not os.path.exists(path):
-        model.load_state_dict(torch.load(start, map_location=device)["ema"])
-    optimizer = Optimizer([(n, p, 1.0) for n, p in model.named_parameters()], betas=(0.8, 0.99))
-    ema, step, spent = Average(model, 0.998), 0, 0.0
-    if os.path.exists(path):
-        state = torch.load(path, map_location=device)
-        model.load_state_dict(state["model"])
-        ema.model.load_state_dict(state["ema"])
-        if "optimizer" in state:
-            optimizer.load_state_dict(state["optimizer"])
-        ema.steps = step = state["step"]
-        spent = state.get("minutes", 0.0)
-    loss_of = SpectralLoss(device)
-    audio = store.audio()
-    heard = [i for i in store.items if i["sound"] is not None and not i["kind"].endswith("held") and i["frames"] >= SEGMENT_FRAMES]
-    weights = np.array([i["frames"] for i in heard], float)
-    weights /= weights.sum()
-    rng = np.random.default_rng(step)
+class Segments:
+    """The speech that is heard, on the device: sound int16 [frames, 1920], codes [frames, groups], where each utterance begins."""
+
+    def __init__(self, store: SpeechStore, codes: torch.Tensor, device: str):
+        self.batch, self.frames = SEGMENTS[device]
+        samples = store.sound_end * config.FRAME_SAMPLES
+        sound = torch.from_file(store.path("audio.i16"), shared=False, size=samples, dtype=torch.int16)  # mapped, not read
+        self.sound, self.codes = sound.view(-1, config.FRAME_SAMPLES).to(device), codes.to(device)
+        heard = [i for i in store.items if i["sound"] is not None and i["start"] + i["frames"] <= len(codes)]
+        self.held = [i for i in heard if i["kind"] == "english-held"][:HELD_OUT]
+        used = [i for i in heard if not i["kind"].endswith("held") and i["frames"] >= self.frames]
+        if not used:
+            raise SystemExit(f"no speech of {self.frames} frames or more in {store.folder}: run --stages data first")
+        self.starts = torch.tensor([(i["sound"], i["start"]) for i in used])
+        self.lengths = np.array([i["frames"] for i in used])
+        self.weights = self.lengths / self.lengths.sum()
+
+    def at(self, sound: torch.Tensor, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frames [B, T] of the sound and of the codes -> float samples [B, 1920 T], codes [B, groups, T]."""
+        real = self.sound[sound.to(self.sound.device)].flatten(1).float() / 32768
+        return real, self.codes[codes.to(self.codes.device)].transpose(1, 2).long()
+
+    def draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch of segments, each frame of all speech as likely as any other."""
+        picked = rng.choice(len(self.lengths), self.batch, p=self.weights)
+        begin = torch.from_numpy(rng.integers(0, self.lengths[picked] - self.frames + 1))
+        frames = self.starts[picked][:, :, None] + begin[:, None, None] + torch.arange(self.frames)
+        return self.at(frames[:, 0], frames[:, 1])
+
+    def held_out(self):
+        """The utterances that are not trained on, one by one."""
+        for i in self.held:
+            frames = torch.arange(i["frames"])[None]
+            yield self.at(i["sound"] + frames, i["start"] + frames)
+
+
+class Trainer:
+    """code2wav, its average and, where `adversarial`, the discriminators, with an optimizer each; kept in the file `path`."""
+
+    def __init__(self, path: str, device: str, adversarial: bool, start: str | None):
+        self.path, self.step, self.minutes = path, 0, 0.0
+        self.model = Code2Wav(config.CODE2WAV).to(device)
+        if start and not os.path.exists(path):
+            self.model.load_state_dict(torch.load(start, map_location=device)["ema"])
+        self.average = Average(self.model, 0.999)
+        self.discriminators = Discriminators().to(device) if adversarial else None
+        adam = lambda model, decay: torch.optim.AdamW(model.parameters(), betas=(0.8, 0.99), weight_decay=decay, fused=True)  # noqa: E731
+        self.optimizer = adam(self.model, 1e-3)
+        self.other = adam(self.discriminators, 1e-2) if adversarial else None
+        self.spectral = SpectralLoss(device)
+        if os.path.exists(path):
+            self.load(torch.load(path, map_location=device))
+
+    def parts(self) -> dict:
+        parts = {"model": self.model, "ema": self.average.model, "optimizer": self.optimizer}
+        return parts | ({"discriminators": self.discriminators, "discriminator_optimizer": self.other} if self.discriminators else {})
+
+    def load(self, state: dict) -> None:
+        for name, part in self.parts().items():
+            if name in state:  # a training without discriminators can go on with them
+                part.load_state_dict(state[name])
+        self.average.steps = self.step = state["step"]
+        self.minutes = state["minutes"]
+
+    def save(self, minutes: float) -> None:
+        state = {name: part.state_dict() for name, part in self.parts().items()}
+        torch.save(state | {"step": self.step, "minutes": minutes}, self.path + ".new")
+        os.replace(self.path + ".new", self.path)
+
+    def update(self, real: torch.Tensor, codes: torch.Tensor, groups: int, done: float) -> torch.Tensor:
+        """One step on float samples [B, 1920 T] and codes [B, groups, T], `done` of the schedule over; the three losses."""
+        adversarial = self.discriminators is not None and done > SPECTRAL_SHARE
+        falling = min(1, (self.step + 1) / 300) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+        rate = falling * (ADVERSARIAL_RATE if adversarial else SPECTRAL_RATE)
+        with half_precision(real):
+            made = self.model(codes, groups)
+        # the first frame lacks what came before it
+        made, real = made.float()[:, config.FRAME_SAMPLES :], real[:, config.FRAME_SAMPLES : made.shape[1]]
+        spectral = loss = self.spectral(made, real)
+        score = matching = torch.zeros((), device=real.device)
+        if adversarial:
+            descend(self.other, self.discriminators.own_loss(made, real), min(rate, DISCRIMINATOR_RATE), 5.0)
+            self.discriminators.requires_grad_(False)
+            score, matching = self.discriminators.losses_of(made, real)
+            self.discriminators.requires_grad_(True)
+            loss = SPECTRAL_WEIGHT * spectral + SCORE_WEIGHT * score + MATCHING_WEIGHT * matching
+        descend(self.optimizer, loss, rate, 30.0 if adversarial else 5.0)
+        self.average.update(self.model)
+        self.step += 1
+        return torch.stack([spectral, score, matching]).detach()
+
+    @torch.no_grad()
+    def check(self, segments: Segments) -> None:
+        losses = []
+        for real, codes in segments.held_out():
+            made = self.average.model(codes)
+            losses.append(self.spectral(made, real[:, : made.shape[1]]).item())
+        if losses:
+            print(f"  held out: spectral {np.mean(losses):.4f}", flush=True)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, rate: float, clip: float) -> None:
+    """One step at learning rate `rate`, the gradient clipped to a norm of `clip`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+    optimizer.step()
+
+
+def train_code2wav(store: SpeechStore, codes: torch.Tensor, folder: str, minutes: float, total_minutes: float, device="cpu",
+                   start: str | None = None, adversarial: bool | None = None):
+    """Trains for at most `minutes`; the learning rate falls over `total_minutes` of training in all. Resumes from code2wav.pt.
+    `adversarial`, with discriminators, is by default what a GPU does: on a CPU these cost more than they bring."""
+    trainer = Trainer(os.path.join(folder, "code2wav.pt"), device, device == "cuda" if adversarial is None else adversarial, start)
+    segments, rng = Segments(store, codes, device), np.random.default_rng(trainer.step)
     clock = time.time if device == "cuda" else time.process_time
-    began, shown, running = clock(), time.time(), []
-
-    def minutes_in_all():
-        return spent + (clock() - began) / 60
-
-    def save():
-        state = {"model": model.state_dict(), "ema": ema.model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "minutes": minutes_in_all()}
-        torch.save(state, path + ".new")
-        os.replace(path + ".new", path)
+    spent, began = trainer.minutes, clock()
+    shown = saved = time.time()
+    running: list[torch.Tensor] = []
+    minutes_in_all = lambda: spent + (clock() - began) / 60  # noqa: E731
 
     while minutes_in_all() < total_minutes and minutes_in_all() - spent < minutes:
-        rate = peak_rate * min(1, (step + 1) / 200) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * minutes_in_all() / total_minutes)))
-        real, picked = [], []
-        for i in rng.choice(len(heard), BATCH, p=weights):
-            item = heard[i]
-            at = int(rng.integers(0, item["frames"] - SEGMENT_FRAMES + 1))
-            real.append(torch.from_numpy(audio[item["sound"] + at : item["sound"] + at + SEGMENT_FRAMES].reshape(-1).astype(np.float32) / 32768))
-            picked.append(codes[item["start"] + at : item["start"] + at + SEGMENT_FRAMES].T.long())
         groups = int(rng.integers(FEWEST, config.CODE_GROUPS)) if rng.random() < SHARE_OF_FEW else config.CODE_GROUPS
-        made = model(torch.stack(picked).to(device), groups)
-        # the first frame lacks what came before it
-        loss = loss_of(made[:, config.FRAME_SAMPLES :], torch.stack(real).to(device)[:, config.FRAME_SAMPLES : made.shape[1]])
-        loss.backward()
-        optimizer.step(rate)
-        ema.update(model)
-        step += 1
-        running.append(loss.item())
-        if time.time() - shown > 30:
-            print(f"code2wav step {step} loss {np.mean(running):.3f} {BATCH * SEGMENT_FRAMES * 0.08 * len(running) / (time.time() - shown):.1f} s/s {minutes_in_all():.1f} min", flush=True)
-            shown, running = time.time(), []
-            save()
-    save()
-    return ema.model
+        running.append(trainer.update(*segments.draw(rng), groups, minutes_in_all() / total_minutes))
+        now = time.time()
+        if now - shown > 30:
+            spectral, score, matching = torch.stack(running).mean(0).tolist()
+            print(f"code2wav step {trainer.step} spectral {spectral:.3f} score {score:.3f} matching {matching:.3f} "
+                  f"{len(running) / (now - shown):.2f} steps/s {minutes_in_all():.1f} min", flush=True)
+            shown, running = now, []
+            if now - saved > SAVE_EVERY_S:
+                trainer.save(minutes_in_all())
+                saved = now
+    trainer.save(minutes_in_all())
+    trainer.check(segments)
+    return trainer.average.model

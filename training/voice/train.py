@@ -4,7 +4,8 @@
 
 answers.txt holds one sentence of the domain a line. assets.json names what the understanding half
 made: {"tokenizer_path", "embeddings_path", "ids": {"tts_pad_token_id", "tts_bos_token_id",
-"tts_eos_token_id"}}. Every stage resumes from what it finds in DIR.
+"tts_eos_token_id"}}. Every stage resumes from what it finds in DIR. Codec and talker do not need each other: once the data
+is there, each can run as a process of its own with --stages codec or --stages talker.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import torch
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # optimizer.py
 
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # batches are built in processes of their own
+
 import codec  # noqa: E402
 import config  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
@@ -26,15 +29,17 @@ from english import examples, number_sentences, word_lists  # noqa: E402
 from export import export  # noqa: E402
 from speech_data import SpeechStore  # noqa: E402
 from talker import Talker  # noqa: E402
-from talker_training import Text, load_ready, make_examples, train_talker  # noqa: E402
+from talker_batches import Examples, Text  # noqa: E402
+from talker_training import load_ready, train_talker  # noqa: E402
 from texts import made_sentences, word_sentences  # noqa: E402
 from verify import verify  # noqa: E402
 
 MADE, NUMBERS, LISTS = 3000, 5000, 9000
-SOUND_FRAMES = 12.5 * 3600 * 5  # that the codec learns from
+SOUND_FRAMES = 12.5 * 3600 * 10  # that the codec learns from
 HELD_OUT = 60
-# Of the utterances the talker sees: all kinds first, then mostly what it will say.
-SHARES = {"answer": 0.12, "word": 0.06, "made": 0.07, "english": 0.5, "list": 0.15, "number": 0.1}
+# Of the utterances the talker sees: all kinds first, then mostly what it will say. Of the answers kept back it sees some too,
+# so that they check nothing here.
+SHARES = {"answer": 0.14, "answer-held": 0.004, "word": 0.07, "made": 0.07, "english": 0.5, "list": 0.12, "number": 0.1}
 LATE_SHARES = {"answer": 0.3, "answer-held": 0.03, "word": 0.04, "made": 0.03, "english": 0.4, "list": 0.1, "number": 0.1}
 
 
@@ -70,12 +75,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
     parser.add_argument("--minutes", type=float, default=90, help="training time in all, data aside")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--answers")
     parser.add_argument("--questions", help="one user turn a line, spoken to the talker before the answers")
     parser.add_argument("--text-assets")
     parser.add_argument("--code2wav-minutes", type=float, help="length of code2wav's learning-rate schedule")
+    parser.add_argument("--adversarial", action=argparse.BooleanOptionalAction, help="code2wav against discriminators; else on a GPU only")
     parser.add_argument("--start", help="talker.pt of another voice to start from")
     parser.add_argument("--start-code2wav", help="code2wav.pt to start from")
     parser.add_argument("--talker-out", help="folder of the talker, if not --out")
@@ -87,6 +93,9 @@ def main():
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
+    if a.device == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
     os.makedirs(a.out, exist_ok=True)
     stages = a.stages.split(",")
 
@@ -94,19 +103,21 @@ def main():
     codes = codec.encode_store(store, codec.fit_quantizer(store, os.path.join(a.out, "quantizer.pt")), os.path.join(a.out, "codes.pt"))
     both = "codec" in stages and "talker" in stages
     if "codec" in stages:
-        codec.train_code2wav(store, codes, a.out, part := a.minutes * (0.45 if both else 1), a.code2wav_minutes or part, a.device, start=a.start_code2wav)
+        part = a.minutes * (0.45 if both else 1)
+        codec.train_code2wav(store, codes, a.out, part, a.code2wav_minutes or part, a.device, a.start_code2wav, a.adversarial)
     text = Text(**load_ready(a.text_assets)) if a.text_assets else None
     if "talker" in stages:
         text.table = text.table.to(a.device)
         items = [i for i in store.items if i["start"] + i["frames"] <= len(codes)]
         shares = LATE_SHARES if a.late else SHARES
         used = [i for i in items if i["kind"] in shares]
-        trained = make_examples(used, codes, text)
+        trained = Examples(used, codes, text)
         number = Counter(i["kind"] for i in used)
         weights = [shares[i["kind"]] / number[i["kind"]] for i in used]
-        held = make_examples([i for i in items if i["kind"].endswith("held")], codes, text)
-        questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [t for t, _, _ in trained]
+        held = Examples([i for i in items if i["kind"].endswith("held") and i["kind"] not in shares], codes, text)
+        questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [trained.of(i)[0].tolist() for i in range(len(used))]
         minutes = a.minutes * (0.55 if both else 1)
+        os.makedirs(a.talker_out or a.out, exist_ok=True)
         train_talker(trained, weights, held, questions, text, a.talker_out or a.out, minutes, a.talker_minutes or minutes, a.device,
                      start=a.start, beside=a.beside, seed=a.seed)
         text.table = text.table.cpu()
