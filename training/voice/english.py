@@ -13,7 +13,7 @@ PRONOUNCED = Path("/usr/share/pocketsphinx/model/en-us/cmudict-en-us.dict")  # D
 HELD_OUT = 150
 MONTHS = "January February March April May June July August September October November December".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-UNITS = "meters kilometers miles feet inches grams kilograms pounds liters seconds minutes hours days weeks degrees percent dollars euros cents kilobytes megabytes gigabytes volts watts hertz".split()
+UNITS = "meters metres kilometers kilometres miles feet inches grams kilograms pounds liters litres seconds minutes hours days weeks degrees percent dollars euros cents kilobytes megabytes gigabytes volts watts hertz".split()
 _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth", "twelve": "twelfth"}
 
 

@@ -35,7 +35,6 @@ sys.path[:0] = [str(HOME / "training"), str(HOME / "bench")]  # optimizer.py; se
 import config  # noqa: E402
 import eval_speech_tools as tools  # noqa: E402
 from english import examples, written_number_sentences  # noqa: E402
-from eval_speech_tools import phones_of, share_understood, spoken_words  # noqa: E402, F401  evaluate.py and eval_alignment.py use them
 from server_process import Server  # noqa: E402
 
 SENTENCES, WITH_NUMBERS, STREAMED = 200, 50, 10
