@@ -6,6 +6,8 @@ a step than AdamW does, which is what counts on few cores.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 
@@ -58,3 +60,16 @@ class Average:
         keep = min(self.decay, (1 + self.steps) / (10 + self.steps))
         for mine, new in zip(self.model.parameters(), model.parameters()):
             mine.lerp_(new, 1 - keep)
+
+
+def meet(model: torch.nn.Module, mine: Path, theirs: Path, since: float) -> None:
+    """Leaves the weights in the folder `mine` for another training, and moves to the mean of them and the last ones that it left in
+    `theirs` after the time `since` (local SGD, 1805.09767)."""
+    torch.save(model.state_dict(), mine / "weights.new")
+    (mine / "weights.new").replace(mine / "weights.pt")
+    other = theirs / "weights.pt"
+    if other.exists() and other.stat().st_mtime > since:
+        weights = torch.load(other, weights_only=True, map_location=next(model.parameters()).device)
+        with torch.no_grad():
+            for here, there in zip(model.state_dict().values(), weights.values(), strict=True):
+                here.lerp_(there, 0.5)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from optimizer import Average, Optimizer
+from optimizer import Average, Optimizer, meet
 from understanding import drawings, facts, features, orders, outside, pictures, talk
 from understanding.audio_pretrain import PHONES, STEPS, ctc
 from understanding.config import AUDIO
@@ -343,17 +343,6 @@ def main() -> None:
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
 
-    def meet() -> float:
-        """Leaves the weights for the other training, and moves to the mean of mine and its last ones (local SGD, 1805.09767)."""
-        torch.save(model.state_dict(), args.out / "weights.new")
-        (args.out / "weights.new").replace(args.out / "weights.pt")
-        theirs = args.beside / "weights.pt"
-        if theirs.exists() and theirs.stat().st_mtime > started:
-            with torch.no_grad():
-                for mine, other in zip(model.state_dict().values(), torch.load(theirs, weights_only=True).values(), strict=True):
-                    mine.lerp_(other, 0.5)
-        return time.time()
-
     met = started
     while (spent := before + clock() - begun) < min(args.minutes, args.until or args.minutes) * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
@@ -377,7 +366,8 @@ def main() -> None:
         average.update(model)
         step += 1
         if args.beside and time.time() - met > 60:
-            met = meet()
+            meet(model, args.out, args.beside, started)
+            met = time.time()
         if step % 20 == 0:
             print(f"step {step} {spent:.0f} s", {k: round(v, 3) for k, v in sorted(running.items())}, flush=True)
         if clock() - saved > 120:

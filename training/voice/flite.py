@@ -55,6 +55,8 @@ class Prediction:
 
 
 class Flite:
+    """One of its voices, `voice` as in libflite_cmu_us_VOICE. Raises OSError when the package flite is missing."""
+
     def __init__(self, voice: str):
         self.lib = lib = c.CDLL("libflite.so.1", mode=c.RTLD_GLOBAL)
         for part in ("usenglish", "cmulex"):
@@ -123,6 +125,7 @@ class Flite:
             lib.delete_utterance(utterance)
 
     def _words(self, utterance: int, text: str) -> list[tuple[int, int, float, float]]:
+        """What Prediction.words holds: words parted by spaces; the Token relation is what is written, its daughters what is said."""
         lib = self.lib
         tokens, at = {}, 0
         for item in self._items(utterance, "Token"):
@@ -143,13 +146,13 @@ class Flite:
             if lib.item_feat_string(segment, b"name") != b"pau":
                 word = lib.item_parent(lib.item_parent(lib.item_as(segment, b"SylStructure")))
                 token = lib.item_parent(lib.item_as(word, b"Token"))
-                spans = [span for item, span in tokens.items() if item == token]
-                if not spans:
+                span = tokens.get(token)
+                if not span:
                     raise ValueError(f"flite says a word that is not written in {text!r}")
-                if words and words[-1][:2] == spans[0]:
-                    words[-1] = (*spans[0], words[-1][2], end)
+                if words and words[-1][:2] == span:
+                    words[-1] = (*span, words[-1][2], end)
                 else:
-                    words.append((*spans[0], before, end))
+                    words.append((*span, before, end))
             before = end
         if not words:
             raise ValueError(f"flite says nothing for {text!r}")

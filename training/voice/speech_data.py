@@ -12,22 +12,21 @@ import numpy as np
 
 import config
 import vocoder
-from flite import Flite
+from flite import ORDER, Flite
 
 COLUMNS = 8  # feature columns a frame, 10 ms each
-WIDTH = COLUMNS * 31
+WIDTH = COLUMNS * (ORDER + 7)  # mel-cepstra, five strengths, voicing
+_TILT = np.array([1.1] + [0.0] * (ORDER - 1))  # of an average sound, around which quiet ones are drawn in
 
 
 def features(rows: vocoder.Rows) -> np.ndarray:
     """[frames, WIDTH]: mel-cepstra, strengths and voicing of 10 ms columns, weighted by what is heard of them."""
     c = rows.cepstra
+    # in quiet rows differences are heard less; what lies below 0.5 is silence
     loud = np.clip((c[:, :1] - 1.0) / 4.0, 0.1, 1.0)
-    shape = (c[:, 1:] - _MEAN) * loud * 2**0.5
+    shape = (c[:, 1:] - _TILT) * loud * 2**0.5
     x = np.concatenate([np.maximum(c[:, :1], 0.5), shape, rows.strengths * loud * 0.7, (rows.f0[:, None] > 0) * 0.7], 1)
-    return x.reshape(-1, 2, 31).mean(1).reshape(-1, WIDTH)
-
-
-_MEAN = np.array([1.1] + [0.0] * 23)
+    return x.reshape(-1, 2, ORDER + 7).mean(1).reshape(-1, WIDTH)
 
 
 class SpeechStore:
@@ -39,9 +38,6 @@ class SpeechStore:
         self.folder = folder
         self.path = lambda name: os.path.join(folder, name)
         self.items: list[dict] = []
-        self.refresh()
-
-    def refresh(self) -> None:
         if os.path.exists(self.path("index.jsonl")):
             self.items = [json.loads(line) for line in open(self.path("index.jsonl")) if line.endswith("\n")]
         self.texts = {i["text"] for i in self.items}

@@ -8,13 +8,14 @@ import os
 import random
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 import config
-from optimizer import Average, Optimizer
+from optimizer import Average, Optimizer, meet
 from talker import Talker
 from talker_batches import MEDIA, PREFIX_ROWS, Batch, Batches, Examples, Text, build
 
@@ -144,15 +145,6 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         torch.save(state, path + ".new")
         os.replace(path + ".new", path)
 
-    def meet():
-        torch.save(model.state_dict(), os.path.join(folder, "weights.new"))
-        os.replace(os.path.join(folder, "weights.new"), os.path.join(folder, "weights.pt"))
-        theirs = os.path.join(beside, "weights.pt")
-        if os.path.exists(theirs) and os.path.getmtime(theirs) > arrived:
-            with torch.no_grad():
-                for mine, other in zip(model.state_dict().values(), torch.load(theirs, map_location=device).values(), strict=True):
-                    mine.lerp_(other, 0.5)
-
     @torch.no_grad()
     def check():
         for kind in sorted(set(held_out.kinds.tolist())):
@@ -184,7 +176,7 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         ema.update(model)
         step += 1
         if beside and time.time() - met > 60:
-            meet()
+            meet(model, Path(folder), Path(beside), arrived)
             met = time.time()
         running.append(torch.stack([first, accuracy, later, strayed, torch.tensor(float(len(batch.ids)), device=device)]).detach())
         if time.time() - shown > 30:

@@ -3,12 +3,14 @@
 The filter is the one flite uses: minimum phase from mel-cepstra (Imai 1983, MLSA), excited by pulses and noise mixed in five bands.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
 import config
-from flite import Flite, Prediction, STEP_S
+from flite import ORDER, STEP_S, Flite, Prediction
 
 RATE = config.SAMPLE_RATE_HZ
 SOURCE_RATE = 16000
@@ -22,6 +24,7 @@ LEAD_FRAMES = 1  # of silence, in which the talker gets to see what comes after 
 TAIL_FRAMES = 1
 _NOISE = np.random.default_rng(7).standard_normal(config.FRAME_SAMPLES)
 
+
 @dataclass
 class Rows:
     """What a stretch of speech consists of, every 5 ms; whole codec frames."""
@@ -31,21 +34,23 @@ class Rows:
     strengths: np.ndarray  # [T, 5]
     words: list[tuple[int, int, int]]  # (first character, end, end in frames)
 
+
 class Vocoder:
+    """The sound of what `flite` predicts, in its own filter."""
+
     def __init__(self, flite: Flite):
         a = flite.alpha
         hz = np.arange(BINS) * RATE / FFT
         omega = 2 * np.pi * np.minimum(hz, SOURCE_RATE / 2) / SOURCE_RATE
         warped = omega + 2 * np.arctan(a * np.sin(omega) / (1 - a * np.cos(omega)))
-        order = np.arange(25)
+        order = np.arange(ORDER + 1)
         self.cos, self.sin = np.cos(np.outer(order, warped)), np.sin(np.outer(order, warped))  # [25, BINS]
         self.taper = np.clip((8000 - hz) / 300, 0, 1) * np.exp(-2j * np.pi * np.arange(BINS) / FFT * EARLY)
         taps = flite.filters.shape[1]
         grid = np.exp(-1j * np.outer(omega, np.arange(taps) - (taps - 1) / 2))
         self.bands = (grid @ flite.filters.T).real.T  # [5, BINS]
         self.beta, self.alpha, self.gain = flite.beta, a, flite.gain
-        window = np.hanning(2 * STEP + 1)[:-1]
-        self.window = window
+        self.window = np.hanning(2 * STEP + 1)[:-1]
 
     def sharpened(self, c: np.ndarray) -> np.ndarray:
         """flite's postfilter on mel-cepstra [T, 25]: formants stand out more, as loud as before."""
@@ -128,6 +133,7 @@ class Vocoder:
         for k, piece in zip(starts + STEP, made):
             out[k : k + FFT] += piece
         return (out[STEP + EARLY : STEP + EARLY + n] * (self.gain * LEVEL)).astype(np.float32)
+
 
 def excitation(rows: Rows) -> np.ndarray:
     """The code [frames] of each frame's voice: 0 where there is none, else 1 + its pitch."""
