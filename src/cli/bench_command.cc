@@ -28,7 +28,10 @@ class TextRun {
       : model_(model), config_(model.config.thinker.text), prompt_(options.prompt_tokens), batch_(batch),
         states_(static_cast<size_t>(batch)), x_({prompt_, config_.hidden_size}), hidden_({batch, config_.hidden_size}),
         logits_({batch, config_.vocab_size}) {
+    const auto pages = std::make_shared<model::KvPages>(
+        config_, model::KvPages::Options{.dtype = kv_type_by_name(options.kv_type).value_or(model.kv_type())});
     for (auto& state : states_) {
+      state = model::DecoderState(pages);
       state.reserve(config_, options.prompt_tokens + options.gen_tokens);
       sequences_.push_back({&state, 1});
     }
@@ -50,18 +53,19 @@ class TextRun {
       model_.thinker.embed(ids_, x_.rows());
       model_.thinker.forward({.embeds = x_.rows(), .positions = &positions_}, {&sequence, 1}, scratch_);
       std::copy_n(x_.rows().row(prompt_ - 1), config_.hidden_size, hidden_.rows().row(b));
+      model_.thinker.logits(hidden_.rows().slice(b, 1), logits_.rows().slice(b, 1));
     }
     const auto prefilled = Clock::now();
     ids_.resize(static_cast<size_t>(batch_));
     for (int i = 0; i < gen_tokens; ++i) {
       positions_.clear();
-      model_.thinker.logits(hidden_.rows(), logits_.rows());
       for (int b = 0; b < batch_; ++b) {
         ids_[static_cast<size_t>(b)] = static_cast<int32_t>(((prompt_ + i) * 7919 + b) % config_.vocab_size);
         positions_.push(prompt_ + i);
       }
       model_.thinker.embed(ids_, hidden_.rows());
       model_.thinker.forward({.embeds = hidden_.rows(), .positions = &positions_}, sequences_, scratch_);
+      model_.thinker.logits(hidden_.rows(), logits_.rows());
     }
     const auto decoded = Clock::now();
     return {rate(prompt_, prefilled - start), rate(gen_tokens, decoded - prefilled)};

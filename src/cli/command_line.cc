@@ -128,6 +128,7 @@ void add_bench(CLI::App& app, BenchOptions& options) {
       ->check(whole_number(1, 100))
       ->type_name("N")
       ->capture_default_str();
+  add_kv_type_option(*command, options.kv_type);
   command->add_flag("--json", options.json, "One JSON object a line");
   command->add_flag("--speech", options.speech, "Measure talker, code predictor and vocoder instead");
   add_threads_option(*command, options.threads);
@@ -175,10 +176,7 @@ void add_perplexity(CLI::App& app, PerplexityOptions& options) {
       ->type_name("FILE");
   add_model_option(*command, "-m,--model", options.model);
   command->add_option("--reference", options.reference, "Checkpoint folder or GGUF file to compare with")->type_name("MODEL");
-  command->add_option("--kv-type", options.kv_type, "Type of the model's keys and values: f32, bf16 or q8; the reference's are f32")
-      ->check(one_of({"f32", "bf16", "q8"}))
-      ->type_name("TYPE")
-      ->capture_default_str();
+  add_kv_type_option(*command, options.kv_type);
   command->add_option("--max-tokens", options.max_tokens, "Longest greedy answer to compare")
       ->check(whole_number(1, 4096))
       ->type_name("N")

@@ -17,7 +17,7 @@ std::string default_model();
 /// Prints what went wrong as "calliope <command>: ..." and returns the exit status of a failure.
 int complain(const char* command, const Error& error);
 
-/// What --kv-type names: "f32", "bf16" or "q8".
+/// What --kv-type names: "f32", "bf16" or "q8"; none for "auto", the model's own choice.
 std::optional<tensor::DType> kv_type_by_name(std::string_view name);
 
 struct AskOptions {
@@ -85,7 +85,7 @@ struct PerplexityOptions {
   std::string model;
   std::string text;       ///< file of lines "question<TAB>answer"
   std::string reference;  ///< model to compare with; empty: none
-  std::string kv_type = "f32";  ///< of the model's keys and values; the reference's are f32
+  std::string kv_type = "auto";  ///< of the model's keys and values; the reference's are f32
   int max_tokens = 48;    ///< longest greedy answer
   int threads = 0;
 };
@@ -110,6 +110,7 @@ struct BenchOptions {
   std::vector<int> batch = {1};
   int threads = 0;
   int repeat = 3;
+  std::string kv_type = "auto";  ///< of the thinker's keys and values
   bool json = false;
   bool speech = false;  ///< talker, code predictor and vocoder instead
 };

@@ -20,4 +20,7 @@ CLI::Validator one_of(std::vector<std::string> words);
 /// Anything but an empty text.
 CLI::Validator not_empty();
 
+/// Adds --kv-type: what kv_type_by_name() knows, and "auto".
+void add_kv_type_option(CLI::App& command, std::string& type);
+
 }  // namespace calliope::cli

@@ -128,7 +128,7 @@ Result<void> perplexity(const PerplexityOptions& options) {
     }
   }
   TRY(const auto questions, read_questions(*model, options.text));
-  const tensor::DType kv = *kv_type_by_name(options.kv_type);
+  const tensor::DType kv = kv_type_by_name(options.kv_type).value_or(model->kv_type());
   Score score;
   for (const Question& question : questions) {
     const tensor::Tensor mine = log_probabilities(*model, kv, question);

@@ -62,10 +62,7 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
                   "longest)")
       ->check(whole_number(1, 1 << 24))
       ->type_name("MIB");
-  command.add_option("--kv-type", options.kv_type, "Type of keys and values: f32, bf16 for twice as many in the same memory, or q8 for 3.7 times")
-      ->check(one_of({"f32", "bf16", "q8"}))
-      ->capture_default_str()
-      ->type_name("TYPE");
+  add_kv_type_option(command, options.kv_type);
   command
       .add_option("--realtime-memory", options.realtime_memory_mib,
                   "Memory that all conversations over /v1/realtime may hold in MiB: items, sounds, pictures, events on their way "

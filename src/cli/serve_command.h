@@ -28,7 +28,7 @@ struct ServeOptions {
   int drain_s = 60;
   int max_wait_s = 120;  ///< 0: for ever
   int kv_memory_mib = 0;  ///< 0: computed
-  std::string kv_type = "f32";
+  std::string kv_type = "auto";
   int realtime_memory_mib = 0;  ///< 0: computed
 };
 

@@ -24,7 +24,7 @@ Result<Answerer> open_model(const ServeOptions& options) {
   TRY(auto model, model::load_model(folder));
   TRY_VOID(model::check_chat_tokens(*model));
   const engine::KvOptions kv{.bytes = static_cast<size_t>(options.kv_memory_mib) << 20,
-                             .dtype = *kv_type_by_name(options.kv_type)};
+                             .dtype = kv_type_by_name(options.kv_type)};
   TRY_VOID(engine::Engine::check_memory(*model, kv));
   engine::EngineOptions engine_options{.model_name = served_name(folder),
                                        .max_wait_s = static_cast<double>(options.max_wait_s),

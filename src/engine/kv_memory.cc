@@ -30,7 +30,7 @@ std::string mib(size_t bytes) { return std::to_string((bytes + (size_t{1} << 20)
 Result<std::unique_ptr<KvMemory>> KvMemory::make(const model::Model& model, const KvOptions& options) {
   const model::DecoderConfig& thinker = model.config.thinker.text;
   const model::DecoderConfig& talker = model.config.talker.text;
-  model::KvPages::Options pages{.dtype = options.dtype};
+  model::KvPages::Options pages{.dtype = options.dtype.value_or(model.kv_type())};
   const size_t thinker_bytes = context_bytes(thinker, pages), talker_bytes = model.speaks() ? context_bytes(talker, pages) : 0;
   auto memory = std::make_unique<KvMemory>();
   memory->bytes_ = options.bytes > 0 ? options.bytes

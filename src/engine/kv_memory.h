@@ -13,7 +13,7 @@ namespace calliope::engine {
 
 struct KvOptions {
   size_t bytes = 0;  ///< for all sessions' keys and values; 0: a quarter of the machine's memory, at most 16 full contexts
-  tensor::DType dtype = tensor::DType::f32;  ///< or bf16 or q8_0: less memory, rounded keys and values
+  std::optional<tensor::DType> dtype = {};  ///< f32, or bf16 or q8_0: less memory, rounded keys and values; none: Model::kv_type()
 };
 
 /// The memory of all sessions' keys and values: one budget, divided between thinker and talker as their longest sequences

@@ -27,13 +27,6 @@ int64_t rows_of(std::span<const PagedRows> sequences, const PageLayout& layout) 
   return rows;
 }
 
-// To nearest, ties to even.
-uint16_t to_bf16(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 // Quants of a block, `next` apart; gives its scale.
 uint16_t quantize(const float* x, int64_t count, int8_t* to, int64_t next) {
   float top = 0, sum = 0;
@@ -54,10 +47,10 @@ uint16_t quantize(const float* x, int64_t count, int8_t* to, int64_t next) {
   return std::isnan(sum) ? uint16_t{0x7fc0} : empty ? uint16_t{0} : scale;
 }
 
-// put(key or value [head_dim], where the head's begin, slot, distance of elements, distance of tokens)
-template <class Put>
+// put_key(key [head_dim], where the head's begin, slot), and put_value for values.
+template <class PutKey, class PutValue>
 void store(tensor::ConstRows k, tensor::ConstRows v, std::span<const PagedRows> sequences, const PageLayout& layout,
-           int64_t layer, Put put) {
+           int64_t layer, PutKey put_key, PutValue put_value) {
   // Heads lie apart in a page. A key's elements lie in as many cache lines: half a thousand are worth a thread.
   const int64_t grain = std::max<int64_t>(1, 512 / std::max<int64_t>(1, k.rows * layout.head_dim));
   parallel_for(layout.kv_heads, grain, [&](int64_t begin, int64_t end) {
@@ -67,8 +60,8 @@ void store(tensor::ConstRows k, tensor::ConstRows v, std::span<const PagedRows> 
         const int64_t token = sequence.held + i, slot = token % layout.tokens;
         std::byte* page = sequence.pages[static_cast<size_t>(token / layout.tokens)];
         for (int64_t head = begin; head < end; ++head) {
-          put(k.row(first + i) + head * layout.head_dim, page + layout.keys_at(layer, head), slot, layout.tokens, 1);
-          put(v.row(first + i) + head * layout.head_dim, page + layout.values_at(layer, head), slot, 1, layout.head_dim);
+          put_key(k.row(first + i) + head * layout.head_dim, page + layout.keys_at(layer, head), slot);
+          put_value(v.row(first + i) + head * layout.head_dim, page + layout.values_at(layer, head), slot);
         }
       }
       first += sequence.rows;
@@ -83,27 +76,41 @@ void store_pages(tensor::ConstRows k, tensor::ConstRows v, std::span<const Paged
   check_layout(layout);
   CHECK(k.cols == layout.kv_heads * layout.head_dim && v.cols == k.cols && v.rows == k.rows);
   CHECK(rows_of(sequences, layout) == k.rows);
-  const int64_t dim = layout.head_dim;
-  const auto put_each = [dim]<class Element>(const float* x, Element* to, int64_t next, auto convert) {
-    for (int64_t d = 0; d < dim; ++d) to[d * next] = convert(x[d]);
+  const int64_t dim = layout.head_dim, tokens = layout.tokens;
+  const auto quantise_to = [dim, tokens](const float* x, std::byte* to, int64_t slot, int64_t next, int64_t first) {
+    auto* scales = reinterpret_cast<uint16_t*>(to + dim * tokens) + slot;
+    auto* quants = reinterpret_cast<int8_t*>(to) + first;
+    for (int64_t d = 0; d < dim; d += PageLayout::kBlock, scales += tokens) {
+      *scales = quantize(x + d, std::min(PageLayout::kBlock, dim - d), quants + d * next, next);
+    }
   };
   switch (layout.dtype) {
     case DType::bf16:
-      return store(k, v, sequences, layout, layer, [&](const float* x, std::byte* to, int64_t slot, int64_t next, int64_t token) {
-        put_each(x, reinterpret_cast<uint16_t*>(to) + slot * token, next, to_bf16);
-      });
+      return store(
+          k, v, sequences, layout, layer,
+          [&](const float* x, std::byte* to, int64_t slot) {
+            auto* pairs = reinterpret_cast<uint32_t*>(to) + slot;
+            for (int64_t d = 0; d < dim; d += 2, pairs += tokens) *pairs = tensor::bf16_pair(x[d], d + 1 < dim ? x[d + 1] : 0);
+          },
+          [&](const float* x, std::byte* to, int64_t slot) {
+            // The first of two clears the place of the second: a weight of zero times what lies there must be zero.
+            auto* pairs = reinterpret_cast<uint32_t*>(to) + slot / 2 * dim;
+            const uint32_t kept = slot % 2 == 0 ? 0 : 0xffff;
+            for (int64_t d = 0; d < dim; ++d) pairs[d] = (pairs[d] & kept) | static_cast<uint32_t>(tensor::f32_to_bf16(x[d])) << 16 * (slot % 2);
+          });
     case DType::q8_0:
-      return store(k, v, sequences, layout, layer, [&](const float* x, std::byte* to, int64_t slot, int64_t next, int64_t token) {
-        auto* scales = reinterpret_cast<uint16_t*>(to + dim * layout.tokens) + slot;
-        auto* quants = reinterpret_cast<int8_t*>(to) + slot * token;
-        for (int64_t d = 0, block = 0; d < dim; d += PageLayout::kBlock, ++block) {
-          scales[block * layout.tokens] = quantize(x + d, std::min(PageLayout::kBlock, dim - d), quants + d * next, next);
-        }
-      });
+      return store(
+          k, v, sequences, layout, layer,
+          [&](const float* x, std::byte* to, int64_t slot) { quantise_to(x, to, slot, tokens, slot); },
+          [&](const float* x, std::byte* to, int64_t slot) { quantise_to(x, to, slot, 1, slot * dim); });
     default:
-      return store(k, v, sequences, layout, layer, [&](const float* x, std::byte* to, int64_t slot, int64_t next, int64_t token) {
-        put_each(x, reinterpret_cast<float*>(to) + slot * token, next, [](float value) { return value; });
-      });
+      return store(
+          k, v, sequences, layout, layer,
+          [&](const float* x, std::byte* to, int64_t slot) {
+            auto* keys = reinterpret_cast<float*>(to) + slot;
+            for (int64_t d = 0; d < dim; ++d) keys[d * tokens] = x[d];
+          },
+          [&](const float* x, std::byte* to, int64_t slot) { std::copy_n(x, dim, reinterpret_cast<float*>(to) + slot * dim); });
   }
 }
 
@@ -114,8 +121,8 @@ void paged_attention(tensor::ConstRows q, std::span<const PagedRows> sequences, 
   CHECK(q.cols == shape.heads * shape.head_dim && out.cols == q.cols && out.rows == q.rows);
   CHECK(layout.kv_heads == shape.kv_heads && layout.head_dim == shape.head_dim);
   CHECK(rows_of(sequences, layout) == q.rows);
-  const auto run = choose<detail::PagedQueries>(detail::paged_queries_plain, detail::paged_queries_avx2, detail::paged_queries_avx512,
-                                                 detail::paged_queries_neon);
+  const auto avx512 = active_isa() == Isa::avx512bf16 ? detail::paged_queries_avx512bf16 : detail::paged_queries_avx512;
+  const auto run = choose<detail::PagedQueries>(detail::paged_queries_plain, detail::paged_queries_avx2, avx512, detail::paged_queries_neon);
   // Queries of one key/value head that share what is loaded.
   const int64_t tile_queries = choose(4, 4, 8, 4);
 

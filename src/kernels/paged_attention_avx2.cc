@@ -35,6 +35,22 @@ __m256 load_first(const std::byte* from, int64_t i, int64_t count) {
   return load<kType>(padded, 0);
 }
 
+// Of eight pairs of bf16 from pair i on, the first or the second of each.
+template <int kHalf>
+__m256 half_of(const std::byte* from, int64_t i) {
+  const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(reinterpret_cast<const uint32_t*>(from) + i));
+  return _mm256_castsi256_ps(kHalf == 0 ? _mm256_slli_epi32(pairs, 16) : _mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
+}
+
+// Of `count` pairs, at most eight; zeros behind.
+template <int kHalf>
+__m256 first_halves(const std::byte* from, int64_t i, int64_t count) {
+  if (count == 8) return half_of<kHalf>(from, i);
+  alignas(32) std::byte padded[32] = {};
+  std::memcpy(padded, from + 4 * i, static_cast<size_t>(4 * count));
+  return half_of<kHalf>(padded, 0);
+}
+
 // Up to four queries of one key/value head and what they have summed so far: page by page with a running maximum. Every
 // lane and every sum has one order, whatever queries come together: a key outside a query's own gets the weight zero.
 template <DType kType, int kQueries>
@@ -65,11 +81,11 @@ struct Tile {
           scales[j] = load<DType::bf16>(page_keys + dim * tokens, from / PageLayout::kBlock * tokens + s + 8 * j);
         }
       }
-      for (int64_t d = from; d < to; ++d) {
+      const auto add = [&](int64_t d, auto load_keys) __attribute__((always_inline)) {
         __m256 key[kVectors];
         CALLIOPE_UNROLL
         for (int j = 0; j < kVectors; ++j) {
-          key[j] = load<kType>(page_keys, d * tokens + s + 8 * j);
+          key[j] = load_keys(s + 8 * j);
           if constexpr (kType == DType::q8_0) key[j] = _mm256_mul_ps(key[j], scales[j]);
         }
         CALLIOPE_UNROLL
@@ -77,6 +93,14 @@ struct Tile {
           const __m256 query = _mm256_broadcast_ss(q[i] + d);
           CALLIOPE_UNROLL
           for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm256_fmadd_ps(query, key[j], sums[i][j]);
+        }
+      };
+      for (int64_t d = from; d < to; ++d) {
+        if constexpr (kType == DType::bf16) {
+          add(d, [&](int64_t at) { return half_of<0>(page_keys, d / 2 * tokens + at); });
+          if (++d < to) add(d, [&](int64_t at) { return half_of<1>(page_keys, d / 2 * tokens + at); });
+        } else {
+          add(d, [&](int64_t at) { return load<kType>(page_keys, d * tokens + at); });
         }
       }
     }
@@ -134,12 +158,11 @@ struct Tile {
         sums[i][j] = _mm256_mul_ps(old, _mm256_set1_ps(shrink[i]));
       }
     }
-    for (int64_t s = 0; s < seen; ++s) {
+    const auto add = [&](int64_t s, auto load_values) __attribute__((always_inline)) {
       __m256 values[kVectors];
       CALLIOPE_UNROLL
       for (int j = 0; j < kVectors; ++j) {
-        const int64_t at = s * dim + d + 8 * j;
-        values[j] = j + 1 < kVectors || last == 8 ? load<kType>(page_values, at) : load_first<kType>(page_values, at, last);
+        values[j] = load_values(d + 8 * j, j + 1 < kVectors ? 8 : last);
         if constexpr (kType == DType::q8_0) values[j] = _mm256_mul_ps(values[j], scale_of(page_values, s, d + 8 * j));
       }
       CALLIOPE_UNROLL
@@ -147,6 +170,17 @@ struct Tile {
         const __m256 weight = _mm256_broadcast_ss(scores[i] + s);
         CALLIOPE_UNROLL
         for (int j = 0; j < kVectors; ++j) sums[i][j] = _mm256_fmadd_ps(weight, values[j], sums[i][j]);
+      }
+    };
+    for (int64_t s = 0; s < seen; ++s) {
+      if constexpr (kType == DType::bf16) {
+        const std::byte* pairs = page_values + static_cast<size_t>(s / 2 * dim) * sizeof(uint32_t);
+        add(s, [&](int64_t at, int64_t count) { return first_halves<0>(pairs, at, count); });
+        if (++s < seen) add(s, [&](int64_t at, int64_t count) { return first_halves<1>(pairs, at, count); });
+      } else {
+        add(s, [&](int64_t at, int64_t count) {
+          return count == 8 ? load<kType>(page_values, s * dim + at) : load_first<kType>(page_values, s * dim + at, count);
+        });
       }
     }
     CALLIOPE_UNROLL

@@ -21,7 +21,7 @@ void attend(const PagedCall& call, int64_t kv, int64_t query, Load load) {
     const int64_t count = std::min(tokens, call.keys(row) - first);
     float scores[PageLayout::kMaxTokens] = {};
     for (int64_t d = 0; d < dim; ++d) {
-      for (int64_t s = 0; s < count; ++s) scores[s] += q[d] * load(keys, d * tokens + s, d / PageLayout::kBlock * tokens + s);
+      for (int64_t s = 0; s < count; ++s) scores[s] += q[d] * load(keys, call.layout.key_element(d, s), d / PageLayout::kBlock * tokens + s);
     }
     for (int64_t s = 0; s < count; ++s) scores[s] *= call.shape.scale;
     const float larger = std::max(top, *std::max_element(scores, scores + count)), shrink = std::exp(top - larger);
@@ -30,7 +30,7 @@ void attend(const PagedCall& call, int64_t kv, int64_t query, Load load) {
     for (int64_t s = 0; s < count; ++s) total += scores[s] = std::exp(scores[s] - top);
     for (int64_t d = 0; d < dim; ++d) out[d] *= shrink;
     for (int64_t s = 0; s < count; ++s) {
-      for (int64_t d = 0; d < dim; ++d) out[d] += scores[s] * load(values, s * dim + d, d / PageLayout::kBlock * tokens + s);
+      for (int64_t d = 0; d < dim; ++d) out[d] += scores[s] * load(values, call.layout.value_element(s, d), d / PageLayout::kBlock * tokens + s);
     }
   }
   for (int64_t d = 0; d < dim; ++d) out[d] /= total;

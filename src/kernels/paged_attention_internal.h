@@ -35,6 +35,8 @@ using PagedQueries = void (*)(const PagedCall& call, int64_t kv, int64_t begin, 
 void paged_queries_plain(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
 void paged_queries_avx2(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
 void paged_queries_avx512(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
+/// Of bf16 pages the products of pairs: queries and weights are rounded to bf16 as well.
+void paged_queries_avx512bf16(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
 void paged_queries_neon(const PagedCall& call, int64_t kv, int64_t begin, int64_t end);
 
 }  // namespace calliope::kernels::detail

@@ -37,6 +37,22 @@ float32x4_t load_first(const std::byte* from, int64_t i, int64_t count) {
   return load<kType>(padded, 0);
 }
 
+// Of four pairs of bf16 from pair i on, the first or the second of each.
+template <int kHalf>
+float32x4_t half_of(const std::byte* from, int64_t i) {
+  const uint32x4_t pairs = vld1q_u32(reinterpret_cast<const uint32_t*>(from) + i);
+  return vreinterpretq_f32_u32(kHalf == 0 ? vshlq_n_u32(pairs, 16) : vandq_u32(pairs, vdupq_n_u32(0xffff0000)));
+}
+
+// Of `count` pairs, at most four; zeros behind.
+template <int kHalf>
+float32x4_t first_halves(const std::byte* from, int64_t i, int64_t count) {
+  if (count == 4) return half_of<kHalf>(from, i);
+  alignas(16) std::byte padded[16] = {};
+  std::memcpy(padded, from + 4 * i, static_cast<size_t>(4 * count));
+  return half_of<kHalf>(padded, 0);
+}
+
 // As in paged_attention_avx2.cc: up to four queries of one key/value head, page by page with a running maximum; every lane
 // and every sum has one order, whatever queries come together.
 template <DType kType, int kQueries>
@@ -66,11 +82,11 @@ struct Tile {
           scales[j] = load<DType::bf16>(page_keys + dim * tokens, from / PageLayout::kBlock * tokens + s + 4 * j);
         }
       }
-      for (int64_t d = from; d < to; ++d) {
+      const auto add = [&](int64_t d, auto load_keys) __attribute__((always_inline)) {
         float32x4_t key[4];
         CALLIOPE_UNROLL
         for (int j = 0; j < 4; ++j) {
-          key[j] = load<kType>(page_keys, d * tokens + s + 4 * j);
+          key[j] = load_keys(s + 4 * j);
           if constexpr (kType == DType::q8_0) key[j] = vmulq_f32(key[j], scales[j]);
         }
         CALLIOPE_UNROLL
@@ -78,6 +94,14 @@ struct Tile {
           const float32x4_t query = vld1q_dup_f32(q[i] + d);
           CALLIOPE_UNROLL
           for (int j = 0; j < 4; ++j) sums[i][j] = vfmaq_f32(sums[i][j], query, key[j]);
+        }
+      };
+      for (int64_t d = from; d < to; ++d) {
+        if constexpr (kType == DType::bf16) {
+          add(d, [&](int64_t at) { return half_of<0>(page_keys, d / 2 * tokens + at); });
+          if (++d < to) add(d, [&](int64_t at) { return half_of<1>(page_keys, d / 2 * tokens + at); });
+        } else {
+          add(d, [&](int64_t at) { return load<kType>(page_keys, d * tokens + at); });
         }
       }
     }
@@ -123,18 +147,28 @@ struct Tile {
         sums[i][j] = vmulq_n_f32(load_first_neon(out[i] + d + 4 * j, j + 1 < kVectors ? 4 : last), shrink[i]);
       }
     }
-    for (int64_t s = 0; s < seen; ++s) {
+    const auto add = [&](int64_t s, auto load_values) __attribute__((always_inline)) {
       float32x4_t values[kVectors];
       CALLIOPE_UNROLL
       for (int j = 0; j < kVectors; ++j) {
-        const int64_t at = s * dim + d + 4 * j;
-        values[j] = j + 1 < kVectors || last == 4 ? load<kType>(page_values, at) : load_first<kType>(page_values, at, last);
+        values[j] = load_values(d + 4 * j, j + 1 < kVectors ? 4 : last);
         if constexpr (kType == DType::q8_0) values[j] = vmulq_n_f32(values[j], tensor::bf16_to_f32(scales[s]));
       }
       CALLIOPE_UNROLL
       for (int i = 0; i < kQueries; ++i) {
         CALLIOPE_UNROLL
         for (int j = 0; j < kVectors; ++j) sums[i][j] = vfmaq_n_f32(sums[i][j], values[j], scores[i][s]);
+      }
+    };
+    for (int64_t s = 0; s < seen; ++s) {
+      if constexpr (kType == DType::bf16) {
+        const std::byte* pairs = page_values + static_cast<size_t>(s / 2 * dim) * sizeof(uint32_t);
+        add(s, [&](int64_t at, int64_t count) { return first_halves<0>(pairs, at, count); });
+        if (++s < seen) add(s, [&](int64_t at, int64_t count) { return first_halves<1>(pairs, at, count); });
+      } else {
+        add(s, [&](int64_t at, int64_t count) {
+          return count == 4 ? load<kType>(page_values, s * dim + at) : load_first<kType>(page_values, s * dim + at, count);
+        });
       }
     }
     CALLIOPE_UNROLL

@@ -31,7 +31,7 @@ void paged_scores(std::span<const float> q, const PagedRows& sequence, const Att
     const int64_t column = s % tokens;
     float sum = 0;
     for (int64_t d = 0; d < dim; ++d) {
-      const int64_t at = d * tokens + column;
+      const int64_t at = layout.key_element(d, column);
       sum += query[d] * key_at(keys, at, d / PageLayout::kBlock * tokens + column, layout);
     }
     out[static_cast<size_t>(s - begin)] = sum * shape.scale;

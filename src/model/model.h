@@ -39,6 +39,8 @@ struct Model {
   bool text_only = false;            ///< no audio and vision encoder
 
   bool speaks() const { return talker && code2wav; }
+  /// Of keys and values, if nobody asks for another: as exact as the weights are, bf16 beside quantised ones, else f32.
+  tensor::DType kv_type() const { return packed_bytes(weights) > 0 ? tensor::DType::bf16 : tensor::DType::f32; }
 };
 
 /// Loads a checkpoint folder as published on the hub, or a GGUF file. Errors name the file, field or tensor.

@@ -57,12 +57,6 @@ uint16_t f32_to_f16(float value) {
   return sign | static_cast<uint16_t>(rounded >> 13);
 }
 
-uint16_t f32_to_bf16(float value) {
-  const uint32_t bits = __builtin_bit_cast(uint32_t, value);
-  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);  // NaN stays NaN
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 View View::slice(int64_t begin, int64_t count) const {
   CHECK(shape.rank() >= 1 && begin >= 0 && count >= 0 && begin + count <= shape[0]);
   CHECK(shape.rank() >= 2 || !is_quantized(dtype));
