@@ -170,7 +170,8 @@ class VisionEncoder(nn.Module):
             look_near(block.attn, offsets)
 
     def positions(self, h: int, w: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        if (h, w) not in self.cache:
+        device = self.pos_embed.weight.device
+        if (h, w, device) not in self.cache:
             side = int(VISION["num_position_embeddings"] ** 0.5)
             rows, cols = merge_order(h, w)
             y, x = torch.linspace(0, side - 1, h)[rows], torch.linspace(0, side - 1, w)[cols]
@@ -183,9 +184,8 @@ class VisionEncoder(nn.Module):
             inverse = 1.0 / (10000.0 ** (torch.arange(0, dim, 2).float() / dim))
             angle = torch.cat([rows[:, None] * inverse, cols[:, None] * inverse], 1)
             angle = torch.cat([angle, angle], 1)
-            self.cache[h, w] = (index, weight, angle.cos(), angle.sin())
-        device = self.pos_embed.weight.device
-        return tuple(t.to(device) for t in self.cache[h, w])
+            self.cache[h, w, device] = tuple(t.to(device) for t in (index, weight, angle.cos(), angle.sin()))
+        return self.cache[h, w, device]
 
     def forward(self, patches: Tensor, h: int, w: int, with_deepstack: bool = True) -> tuple[Tensor, list[Tensor]]:
         index, weight, cos, sin = self.positions(h, w)

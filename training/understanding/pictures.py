@@ -23,7 +23,7 @@ SHAPES = {(128, 32): 0.5, (96, 32): 0.15, (160, 32): 0.1, (112, 32): 0.15, (96, 
 class Photos:
     """CIFAR-10's training photos; the last HELD_PHOTOS of a fixed shuffle are kept for validation."""
 
-    def __init__(self, data: Path, cache: Path):
+    def __init__(self, data: Path, cache: Path, device: str = "cpu"):
         file = cache / "photos.pt"
         if not file.exists():
             archive = data / "photos" / "cifar10-train.tar.xz"
@@ -41,23 +41,24 @@ class Photos:
             torch.save((torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)), file)
         pixels, labels = torch.load(file)
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(7))
-        self.pixels, self.labels = pixels[order], labels[order]
+        self.pixels, self.labels = pixels[order].to(device), labels[order].to(device)
         self.held = HELD_PHOTOS
         self.train_count = len(labels) - self.held
 
     def batch(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Augmented training photos [B, 3, 64, 64] and classes."""
-        index = torch.randint(self.train_count, (count,))
+        """Augmented training photos [B, 3, 64, 64] and classes, made where the photos are kept."""
+        on = {"device": self.pixels.device}
+        index = torch.randint(self.train_count, (count,), **on)
         x = self.pixels[index].float() / 127.5 - 1
-        x = torch.where(torch.rand(count, 1, 1, 1) < 0.5, x.flip(3), x)
+        x = torch.where(torch.rand(count, 1, 1, 1, **on) < 0.5, x.flip(3), x)
         # A random crop by one affine sampling: shift up to 4 pixels, scale 0.85 to 1.1, upscaled to 64 x 64 at once.
-        scale = torch.empty(count).uniform_(0.8, 1.05)
-        theta = torch.zeros(count, 2, 3)
+        scale = torch.empty(count, **on).uniform_(0.8, 1.05)
+        theta = torch.zeros(count, 2, 3, **on)
         theta[:, 0, 0], theta[:, 1, 1] = scale, scale
         theta[:, :, 2].uniform_(-0.2, 0.2)
         x = F.grid_sample(x, F.affine_grid(theta, [count, 3, 64, 64], align_corners=False), mode="bicubic",
                           padding_mode="reflection", align_corners=False)
-        x = x * torch.empty(count, 1, 1, 1).uniform_(0.8, 1.2) + torch.empty(count, 1, 1, 1).uniform_(-0.15, 0.15)
+        x = x * torch.empty(count, 1, 1, 1, **on).uniform_(0.8, 1.2) + torch.empty(count, 1, 1, 1, **on).uniform_(-0.15, 0.15)
         return x.clamp_(-1, 1), self.labels[index]
 
     def validation(self, size: int):
@@ -65,6 +66,18 @@ class Photos:
         for start in range(self.train_count, len(self.labels), size):
             x = self.pixels[start : start + size]
             yield upscale(x), self.labels[start : start + size]
+
+
+def mixed(x: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A share of the photos [B, ...] with a piece of another one pasted in (CutMix, 1905.04899): photos, which other, how much of it."""
+    count, _, height, width = x.shape
+    on = {"device": x.device}
+    other = torch.randperm(count, **on)
+    side = (torch.rand(count, **on) * (torch.rand(count, **on) < share)).sqrt()  # of the piece, against the photo's
+    rows, columns = torch.arange(height, **on) / height, torch.arange(width, **on) / width
+    top, left = torch.rand(count, **on) * (1 - side), torch.rand(count, **on) * (1 - side)
+    inside = ((rows >= top[:, None]) & (rows < (top + side)[:, None]))[:, :, None] & ((columns >= left[:, None]) & (columns < (left + side)[:, None]))[:, None]
+    return torch.where(inside[:, None], x[other], x), other, inside.float().mean((1, 2))
 
 
 def upscale(pixels: torch.Tensor) -> torch.Tensor:
@@ -133,7 +146,7 @@ def black_on_white(x: torch.Tensor) -> torch.Tensor:
 class Words:
     """Pictures of words in the sizes of SHAPES, drawn once and kept, with their letters place by place."""
 
-    def __init__(self, cache: Path, held_out: bool, count: int = 40000):
+    def __init__(self, cache: Path, held_out: bool, count: int = 40000, device: str = "cpu"):
         file = cache / f"words-{'held' if held_out else 'train'}.pt"
         if not file.exists():
             rng = random.Random(2 if held_out else 1)
@@ -157,14 +170,15 @@ class Words:
                 shapes[shape] = (torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(),
                                  torch.from_numpy(np.stack(letters)), texts)
             torch.save(shapes, file)
-        self.shapes = torch.load(file, weights_only=False)
+        self.shapes = {shape: (pixels.to(device), letters.to(device), texts) for shape, (pixels, letters, texts) in torch.load(file, weights_only=False).items()}
 
     def batch(self, count: int, plain: float = 0.0) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-        """Words of one size [B, 3, H, W], their letters [B, H / 16, W / 4], their texts; a share of them plain."""
+        """Words of one size [B, 3, H, W], their letters [B, H / 16, W / 4], their texts; a share of them plain. Made where they are kept."""
         shape = random.choices(list(SHAPES), list(SHAPES.values()))[0]
         pixels, letters, texts = self.shapes[shape]
-        index = torch.randint(len(texts), (count,))
+        on = {"device": pixels.device}
+        index = torch.randint(len(texts), (count,), **on)
         x = pixels[index].float() / 127.5 - 1
-        x = torch.where(torch.rand(count, 1, 1, 1) < plain, black_on_white(x), x)
-        x = x + torch.randn_like(x) * torch.empty(count, 1, 1, 1).uniform_(0, 0.12)
+        x = torch.where(torch.rand(count, 1, 1, 1, **on) < plain, black_on_white(x), x)
+        x = x + torch.randn_like(x) * torch.empty(count, 1, 1, 1, **on).uniform_(0, 0.12)
         return x.clamp_(-1, 1), letters[index], [texts[i] for i in index.tolist()]
