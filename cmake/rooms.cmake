@@ -27,7 +27,8 @@ function(calliope_room name)
     set(scope INTERFACE)
   endif()
   target_link_libraries(${name} ${scope} calliope_options ${ROOM_USES} ${CALLIOPE_${name}_LIBRARIES})
-  # One translation unit per instruction set, chosen at run time (kernels/isa.h). GCC 12 warns of its own AVX-512 header.
+  # One translation unit per instruction set, chosen at run time (kernels/isa.h). What is written as a product and a sum is not
+  # made one rounding behind its back, here so and there so. GCC 12 warns of its own AVX-512 header.
   set(avx2 -mavx2 -mfma -mf16c)
   set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
       $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>)
@@ -44,7 +45,7 @@ function(calliope_room name)
     set(sources_of_isa ${sources})
     list(FILTER sources_of_isa INCLUDE REGEX "_${isa}\\.cc$")
     if(sources_of_isa)
-      set_source_files_properties(${sources_of_isa} PROPERTIES COMPILE_OPTIONS "${${isa}};$<$<NOT:$<CONFIG:Debug>>:-O3>")
+      set_source_files_properties(${sources_of_isa} PROPERTIES COMPILE_OPTIONS "${${isa}};-ffp-contract=off;$<$<NOT:$<CONFIG:Debug>>:-O3>")
     endif()
   endforeach()
 endfunction()

@@ -187,18 +187,22 @@ TEST(PagedAttention, EveryHeadSizeAndTypeAgreesWithTheDefinition) {
 }
 
 TEST(PagedAttention, BatchesPiecesAndThreadsChangeNoBit) {
-  for (const DType dtype : kTypes) {
-    const Inputs inputs(6, 2, 40, 2);
-    const PageLayout layout{.tokens = 16, .layers = 1, .kv_heads = 2, .head_dim = 40, .dtype = dtype};
-    set_thread_count(1);
-    const Tensor expected = inputs.run(layout, 1, false);
-    set_thread_count(2);
-    for (const auto& [step, together] : {std::pair<int64_t, bool>{1, true}, {7, true}, {64, false}, {200, true}}) {
-      const Tensor out = inputs.run(layout, step, together);
-      EXPECT_EQ(std::memcmp(out.data(), expected.data(), sizeof(float) * size_t(out.elements())), 0) << step << together;
+  for (const Isa isa : available_isas()) {
+    set_isa(isa);
+    for (const DType dtype : kTypes) {
+      const Inputs inputs(6, 2, 40, 2);
+      const PageLayout layout{.tokens = 16, .layers = 1, .kv_heads = 2, .head_dim = 40, .dtype = dtype};
+      set_thread_count(1);
+      const Tensor expected = inputs.run(layout, 1, false);
+      set_thread_count(2);
+      for (const auto& [step, together] : {std::pair<int64_t, bool>{1, true}, {7, true}, {64, false}, {200, true}}) {
+        const Tensor out = inputs.run(layout, step, together);
+        EXPECT_EQ(std::memcmp(out.data(), expected.data(), sizeof(float) * size_t(out.elements())), 0) << name_of(isa) << step << together;
+      }
+      set_thread_count(1);
     }
-    set_thread_count(1);
   }
+  set_isa(best_isa());
 }
 
 // A score is off by at most e = sum |q| * scale / 2 (half a quant of each key), a weight therefore by a factor within
