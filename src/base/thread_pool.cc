@@ -255,8 +255,8 @@ void parallel_for(int64_t count, int64_t grain, RangeBody body, void* context) {
   grain = std::max<int64_t>(grain, 1);
   if (count <= grain || inside_job || thread_count() == 1) return body(context, 0, count);
   const auto threads = the_pool();
-  // Four pieces a thread even out cores of unequal speed.
-  const int64_t most = std::min<int64_t>((count + grain - 1) / grain, 4 * threads->threads());
+  // Eight pieces a thread even out cores of unequal speed.
+  const int64_t most = std::min<int64_t>((count + grain - 1) / grain, 8 * threads->threads());
   const int64_t chunk = (count + most - 1) / most, pieces = (count + chunk - 1) / chunk;
   inside_job = true;
   threads->run({.body = body, .context = context, .count = count, .chunk = chunk, .pieces = pieces});

@@ -143,8 +143,7 @@ void conv_bf16(std::span<const ConvTask> tasks, const PackedWeight& w) {
   if (rows == 0) return;
   scratch.resize({words});
   blocks.clear();
-  const auto round = choose<detail::RoundToBf16>(detail::round_to_bf16_plain, detail::round_to_bf16_avx2, detail::round_to_bf16_avx512,
-                                                 detail::round_to_bf16_neon);
+  const auto round = detail::round_to_bf16();
   words = 0;
   for (const auto& [x, y] : tasks) {
     if (x.rows == 0) continue;

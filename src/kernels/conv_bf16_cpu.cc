@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "kernels/conv_bf16_internal.h"
+#include "kernels/isa.h"
 
 namespace calliope::kernels::detail {
 
@@ -33,6 +34,10 @@ void round_to_bf16_plain(const float* from, int64_t count, uint16_t* to) {
     const bool tiny = (__builtin_bit_cast(uint32_t, from[i]) & 0x7f800000) == 0;
     to[i] = tiny ? uint16_t{0} : tensor::f32_to_bf16(from[i]);
   }
+}
+
+RoundToBf16 round_to_bf16() {
+  return choose<RoundToBf16>(round_to_bf16_plain, round_to_bf16_avx2, round_to_bf16_avx512, round_to_bf16_neon);
 }
 
 }  // namespace calliope::kernels::detail

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/conv_internal.h"
+#include "kernels/round_bf16_internal.h"
 
 namespace calliope::kernels::detail {
 
@@ -21,12 +22,5 @@ void conv_bf16_slice_avx2(const Bf16Windows& x, const PackedWeight& w, tensor::R
 void conv_bf16_slice_avx512(const Bf16Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 void conv_bf16_slice_neon(const Bf16Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
 void conv_bf16_slice_avx512bf16(const Bf16Windows& x, const PackedWeight& w, tensor::Rows y, const ConvRange& range);
-
-/// `count` floats to bf16, to the nearest, ties to even; what is smaller than 2^-126 becomes zero.
-using RoundToBf16 = void (*)(const float* from, int64_t count, uint16_t* to);
-void round_to_bf16_plain(const float* from, int64_t count, uint16_t* to);
-void round_to_bf16_avx2(const float* from, int64_t count, uint16_t* to);
-void round_to_bf16_avx512(const float* from, int64_t count, uint16_t* to);
-void round_to_bf16_neon(const float* from, int64_t count, uint16_t* to);
 
 }  // namespace calliope::kernels::detail

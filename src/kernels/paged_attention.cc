@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/isa.h"
 #include "kernels/paged_attention_internal.h"
+#include "kernels/round_bf16_internal.h"
 
 namespace calliope::kernels {
 namespace {
@@ -85,19 +88,32 @@ void store_pages(tensor::ConstRows k, tensor::ConstRows v, std::span<const Paged
     }
   };
   switch (layout.dtype) {
-    case DType::bf16:
+    case DType::bf16: {
+      const auto round = detail::round_to_bf16();
+      const auto rounded = [&](const float* x) {
+        thread_local std::vector<uint16_t> bits;
+        bits.assign(static_cast<size_t>(dim + 1), 0);
+        round(x, dim, bits.data());
+        return bits.data();
+      };
       return store(
           k, v, sequences, layout, layer,
           [&](const float* x, std::byte* to, int64_t slot) {
+            const uint16_t* bits = rounded(x);
             auto* pairs = reinterpret_cast<uint32_t*>(to) + slot;
-            for (int64_t d = 0; d < dim; d += 2, pairs += tokens) *pairs = tensor::bf16_pair(x[d], d + 1 < dim ? x[d + 1] : 0);
+            for (int64_t d = 0; d < dim; d += 2, pairs += tokens) std::memcpy(pairs, bits + d, 4);
           },
           [&](const float* x, std::byte* to, int64_t slot) {
             // The first of two clears the place of the second: a weight of zero times what lies there must be zero.
+            const uint16_t* bits = rounded(x);
             auto* pairs = reinterpret_cast<uint32_t*>(to) + slot / 2 * dim;
-            const uint32_t kept = slot % 2 == 0 ? 0 : 0xffff;
-            for (int64_t d = 0; d < dim; ++d) pairs[d] = (pairs[d] & kept) | static_cast<uint32_t>(tensor::f32_to_bf16(x[d])) << 16 * (slot % 2);
+            if (slot % 2 == 0) {
+              for (int64_t d = 0; d < dim; ++d) pairs[d] = bits[d];
+            } else {
+              for (int64_t d = 0; d < dim; ++d) pairs[d] = (pairs[d] & 0xffff) | static_cast<uint32_t>(bits[d]) << 16;
+            }
           });
+    }
     case DType::q8_0:
       return store(
           k, v, sequences, layout, layer,

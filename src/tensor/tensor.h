@@ -114,10 +114,6 @@ inline uint16_t f32_to_bf16(float value) {
   if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);  // NaN stays NaN
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
-/// Two of them, the first in the low half.
-inline uint32_t bf16_pair(float first, float second) {
-  return f32_to_bf16(first) | static_cast<uint32_t>(f32_to_bf16(second)) << 16;
-}
 /// bf16 bits to f32.
 inline float bf16_to_f32(uint16_t bits) { return __builtin_bit_cast(float, uint32_t(bits) << 16); }
 
