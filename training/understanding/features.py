@@ -199,6 +199,7 @@ class Changer:
 
     def __init__(self, store: Store, rng: random.Random):
         self.noises, self.rng = store.noises, rng
+        self.people = [clips for clips in (store.real, store.phrases, store.orders) if clips]
         filters = store.mel.filters
         self.width = torch.nan_to_num(1 / filters.amax(0), posinf=0.0)  # what the bands are divided by
         place = torch.linspace(0, 3.14159, 128)
@@ -250,11 +251,11 @@ class Changer:
             tail[:, 1:] = tail[:, :-1].clone()
             share = self.uniform(len(wet), 0.05, 0.7)[:, None, None] * (1 - fall)
             power[wet] = power[wet] + share * tail
-        # Noise, at 3 to 45 dB of the speech.
+        # Noise, at 1 to 60 dB of the speech, mostly loud.
         strength = (power * self.width).sum(2)
         loud = strength.sum(1) / inside.sum(1).clamp(min=1)
         noise = torch.stack([self.noise(time) for _ in range(count)])
-        ratio = torch.where(self.chosen(count, 0.65), self.uniform(count, 3, 30), self.uniform(count, 25, 60))
+        ratio = torch.where(self.chosen(count, 0.8), self.uniform(count, 1, 27), self.uniform(count, 25, 60))
         scale = loud / (noise * self.width).sum(2).mean(1).clamp(min=1e-12) * 10 ** (-ratio / 10)
         power = power + noise * scale[:, None, None]
         gain = self.uniform(count, -2.6, 0.6)[:, None, None]
@@ -266,11 +267,23 @@ class Changer:
         return log, frames
 
     def noise(self, time: int) -> torch.Tensor:
-        """Power [time, 128] of one of the noises, tilted."""
-        track = self.rng.choice(self.noises)
-        start = self.rng.randrange(len(track))
-        index = (start + torch.arange(time)) % len(track)
-        return 10 ** (track[index] + torch.randn(len(self.curves)) * 0.15 @ self.curves)
+        """Power [time, 128] of one of the noises, or of people who talk, tilted."""
+        tilt = 10 ** (torch.randn(len(self.curves)) * 0.15 @ self.curves)
+        if self.people and self.rng.random() < 0.3:
+            return self.talking(time) * tilt
+        return 10 ** self.part(self.rng.choice(self.noises), time) * tilt
+
+    def part(self, track: torch.Tensor, time: int) -> torch.Tensor:
+        """`time` rows from anywhere in it, which goes round."""
+        return track[(self.rng.randrange(len(track)) + torch.arange(time)) % len(track)]
+
+    def talking(self, time: int) -> torch.Tensor:
+        """Power [time, 128] of one to six people at once, nearer and farther."""
+        power = torch.zeros(time, 128)
+        for _ in range(self.rng.randint(1, 6)):
+            voice = 10 ** self.part(self.rng.choice(self.rng.choice(self.people)).whole(), time)
+            power += voice * (10 ** self.rng.uniform(-1.2, 0) / voice.mean().clamp(min=1e-12))
+        return power
 
     def only_noise(self, count: int) -> list[torch.Tensor]:
         """Clips without anybody in them: noises, or next to nothing."""

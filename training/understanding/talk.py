@@ -55,10 +55,12 @@ class Talk:
             pieces = [c.cut(rng.randint(5, 60), rng.randint(5, 60)) for c in drawn]
         asked = []
         for i, clip in enumerate(drawn[: len(pieces)]):
-            asked.append(Asked(i, "", orders.confirmation(clip.label)))
-            if rng.random() < 0.5:
+            as_json = rng.random() < 0.9
+            if as_json:
                 asked.append(Asked(i, orders.JSON_QUESTION, orders.as_json(clip.label)))
-            if clip.text and rng.random() < 0.7:
+            if not as_json or rng.random() < 0.7:
+                asked.append(Asked(i, "", orders.confirmation(clip.label)))
+            if clip.text and rng.random() < 0.5:
                 asked.append(self.transcribe(i, spoken_order(clip.text), rng))
         return pieces, asked, [c.phones for c in drawn[: len(pieces)]]
 
