@@ -116,11 +116,12 @@ class Flite:
             smooth = lib.mlpg(value(b"param_track"), c.addressof(self.database))
             rows, strengths = self._rows(smooth), self._rows(value(b"str_track"))
             lib.delete_track(smooth)
-            if not (np.isfinite(rows).all() and np.isfinite(strengths).all() and rows[:, 0].max() < 400):
+            f0, cepstra = rows[:, 0], rows[:, 1 : ORDER + 2]
+            if not (np.isfinite(rows).all() and np.isfinite(strengths).all() and 0 <= f0.min() and f0.max() < 400 and np.abs(cepstra).max() < 50):
                 raise ValueError(f"flite says {text!r} in no voice of this world")
             w = c.cast(lib.utt_wave(utterance), c.POINTER(_Wave)).contents
             wave = np.ctypeslib.as_array(w.data, (w.samples,)).copy()
-            return Prediction(rows[:, 0], rows[:, 1 : ORDER + 2], strengths.clip(0, 1), self._words(utterance, text), wave)
+            return Prediction(f0, cepstra, strengths.clip(0, 1), self._words(utterance, text), wave)
         finally:
             lib.delete_utterance(utterance)
 

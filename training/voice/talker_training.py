@@ -108,14 +108,15 @@ class Size:
 SIZES = {
     "cuda": Size(rows=1 << 30, utterances=256, window=2048, multiple=16, predictor_frames=5000, peak_rate=2.5e-3, average=0.999,
                  workers=min(6, os.cpu_count() or 1), checked=60),
-    "cpu": Size(rows=1000, utterances=256, window=256, multiple=1, predictor_frames=360, peak_rate=2e-3, average=0.998,
-                workers=0, checked=24),
+    "cpu": Size(rows=2000, utterances=256, window=1024, multiple=1, predictor_frames=160, peak_rate=2e-3, average=0.997,
+                workers=0, checked=20),
 }  # fmt: skip
-CHECK_EVERY_S = 240
+SAVE_EVERY_S, CHECK_EVERY_S = 120, 480
 
 
 def train_talker(examples: Examples, weights, held_out: Examples, questions, text: Text, folder: str, minutes: float, total_minutes: float,
-                 device="cpu", start: str | None = None, beside: str | None = None, seed: int = 0):
+                 device="cpu", start: str | None = None, beside: str | None = None, seed: int = 0,
+                 peak_rate: float | None = None):
     """Trains for `minutes`; the learning rate falls over `total_minutes` of training in all. Resumes from talker.pt, or starts
     from another talker's file `start`. Once a minute it meets in the middle with the training in the folder `beside` (local SGD, 1805.09767)."""
     path, size = os.path.join(folder, "talker.pt"), SIZES[device]
@@ -160,12 +161,12 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
     batches = Batches(examples, weights, text, questions, r.randrange(1 << 30), size.rows, size.utterances, size.window, size.multiple)
     loader = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=size.workers, prefetch_factor=4 if size.workers else None)
     began, running = clock(), []
-    shown = checked = met = arrived = time.time()
+    shown = saved = checked = met = arrived = time.time()
     for batch in loader:
         done = minutes_in_all() / total_minutes
         if minutes_in_all() - spent > minutes or done >= 1:
             break
-        rate = size.peak_rate * min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+        rate = (peak_rate or size.peak_rate) * min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
         model.train()
         with torch.autocast(device, torch.bfloat16):
             first, later, balance, accuracy, strayed = batch_loss(model, text, batch.to(device), size.predictor_frames, r.random() * 0.25)
@@ -184,7 +185,9 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
             print(f"talker step {step} first {m[0]:.3f} accuracy {m[1]:.3f} later {m[2]:.3f} strayed {m[3]:.3f} batch {m[4]:.1f} "
                   f"{len(running) / (time.time() - shown):.2f} steps/s {minutes_in_all():.1f} min", flush=True)
             shown, running = time.time(), []
-            save()
+            if time.time() - saved > SAVE_EVERY_S:
+                save()
+                saved = time.time()
             if time.time() - checked > CHECK_EVERY_S:
                 check()
                 checked = time.time()

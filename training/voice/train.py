@@ -25,8 +25,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # batches are built in
 import codec  # noqa: E402
 import config  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
+from definitions import definitions, long_sentences, without_kept  # noqa: E402
 from english import examples, number_sentences, word_lists  # noqa: E402
 from export import export  # noqa: E402
+from figures import figure_sentences  # noqa: E402
 from speech_data import SpeechStore  # noqa: E402
 from talker import Talker  # noqa: E402
 from talker_batches import Examples, Text  # noqa: E402
@@ -34,13 +36,16 @@ from talker_training import load_ready, train_talker  # noqa: E402
 from texts import made_sentences, word_sentences  # noqa: E402
 from verify import verify  # noqa: E402
 
-MADE, NUMBERS, LISTS = 3000, 5000, 9000
+MADE, NUMBERS, LISTS = 3000, 5000, 13000
+DEFINITIONS, LONG, FIGURES = 21000, 10000, 10000
 SOUND_FRAMES = 12.5 * 3600 * 10  # that the codec learns from
 HELD_OUT = 60
 # Of the utterances the talker sees: all kinds first, then mostly what it will say. Of the answers kept back it sees some too,
 # so that they check nothing here.
-SHARES = {"answer": 0.14, "answer-held": 0.004, "word": 0.07, "made": 0.07, "english": 0.5, "list": 0.12, "number": 0.1}
-LATE_SHARES = {"answer": 0.3, "answer-held": 0.03, "word": 0.04, "made": 0.03, "english": 0.4, "list": 0.1, "number": 0.1}
+SHARES = {"answer": 0.1, "answer-held": 0.004, "word": 0.04, "made": 0.03, "english": 0.27, "list": 0.11, "number": 0.05, "definition": 0.18, "long": 0.12,
+          "figure": 0.1}  # fmt: skip
+LATE_SHARES = {"answer": 0.3, "answer-held": 0.03, "word": 0.04, "made": 0.03, "english": 0.2, "list": 0.08, "number": 0.04, "definition": 0.12, "long": 0.08,
+               "figure": 0.08}  # fmt: skip
 
 
 def answer_split(path: str) -> tuple[list[str], list[str]]:
@@ -57,11 +62,15 @@ def all_texts(answers_path: str | None) -> list[tuple[str, str]]:
     english, english_held = examples()
     made = made_sentences(MADE + HELD_OUT)
     numbers = number_sentences(NUMBERS + HELD_OUT, 8)
+    defined, long = definitions(DEFINITIONS + HELD_OUT), long_sentences(LONG + HELD_OUT)
+    figures = without_kept(figure_sentences(FIGURES + HELD_OUT))
     kinds = {"answer": trained, "english": english, "list": word_lists(LISTS), "number": numbers[HELD_OUT:], "made": made[:MADE],
+             "definition": defined[HELD_OUT:], "long": long[HELD_OUT:], "figure": figures[HELD_OUT:],
              "word": word_sentences(trained + held) if answers_path else []}
     mixed = [(text, kind) for kind, texts in kinds.items() for text in texts]
     random.Random(12).shuffle(mixed)
-    kept = {"answer-held": held, "english-held": english_held, "number-held": numbers[:HELD_OUT], "made-held": made[MADE:]}
+    kept = {"answer-held": held, "english-held": english_held, "number-held": numbers[:HELD_OUT], "made-held": made[MADE:],
+            "definition-held": defined[:HELD_OUT], "long-held": long[:HELD_OUT], "figure-held": figures[:HELD_OUT]}
     return [(text, kind) for kind, texts in kept.items() for text in texts] + mixed
 
 
@@ -89,6 +98,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--talker-minutes", type=float, help="length of the talker's learning-rate schedule")
     parser.add_argument("--late", action="store_true", help="the talker's last part: mostly the domain's answers, none kept back")
+    parser.add_argument("--rate", type=float, help="the talker's highest learning rate")
+    parser.add_argument("--shares", help="of the utterances the talker sees: KIND=SHARE,...")
     parser.add_argument("--stages", default="data,codec,talker,export")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -110,6 +121,8 @@ def main():
         text.table = text.table.to(a.device)
         items = [i for i in store.items if i["start"] + i["frames"] <= len(codes)]
         shares = LATE_SHARES if a.late else SHARES
+        if a.shares:
+            shares = {kind: float(share) for kind, share in (part.split("=") for part in a.shares.split(","))}
         used = [i for i in items if i["kind"] in shares]
         trained = Examples(used, codes, text)
         number = Counter(i["kind"] for i in used)
@@ -119,7 +132,7 @@ def main():
         minutes = a.minutes * (0.55 if both else 1)
         os.makedirs(a.talker_out or a.out, exist_ok=True)
         train_talker(trained, weights, held, questions, text, a.talker_out or a.out, minutes, a.talker_minutes or minutes, a.device,
-                     start=a.start, beside=a.beside, seed=a.seed)
+                     start=a.start, beside=a.beside, seed=a.seed, peak_rate=a.rate)
         text.table = text.table.cpu()
     if "export" in stages:
         code2wav, talker = Code2Wav(config.CODE2WAV).eval(), Talker(config.TALKER).eval()

@@ -21,7 +21,7 @@ EARLY = 48  # samples by which the mixing filters, which have no phase, begin be
 LEVEL = 1.3 / 32768  # of flite's samples
 BINS = FFT // 2 + 1
 LEAD_FRAMES = 1  # of silence, in which the talker gets to see what comes after the first token
-TAIL_FRAMES = 1
+TAIL_FRAMES = 2  # in which the voice has died away: the talker ends in silence
 _NOISE = np.random.default_rng(7).standard_normal(config.FRAME_SAMPLES)
 
 
