@@ -36,6 +36,7 @@ TOWNS = PLACES + (
 SHORT_FORMS = ("U S A,U K,E U,U N,F B I,C I A,B B C,U S B,P D F,C E O,T V,P C,D N A,C D,D V D,G P S,A P I,U R L,A I,I D,P H D,I Q,H T M L,S M S,A T M,L E D,"
                "V I P,D I Y,F A Q,I B M,I T,Nasa,Nato,Unesco,ram,okay,S Q L,C P U,G P U,N B A,M P").split(",")  # fmt: skip
 COUNTED = "chapter page part volume room gate platform section figure bus line number lesson question unit track channel floor".split()
+MANY = {"mouse": "mice", "sheep": "sheep", "knife": "knives", "wolf": "wolves", "deer": "deer", "fish": "fish"}
 
 
 class Phrases:
@@ -48,20 +49,20 @@ class Phrases:
         return getattr(self, name)()
 
     def number(self) -> str:
-        r = self.r
-        value = r.choice([r.randint(0, 20), r.randint(21, 99), r.randint(21, 99), r.randint(100, 999), r.randint(100, 999), r.randint(1000, 9999), 10 * r.randint(100, 999)])
-        if r.random() < 0.06:
-            return f"{number_words(r.randint(1, 999))} {r.choice(['thousand', 'million', 'billion'])}"
-        return number_words(value)
+        if self.r.random() < 0.06:
+            return f"{number_words(self.r.randint(1, 999))} {self.r.choice(['thousand', 'million', 'billion'])}"
+        least, most = self.r.choice([(0, 20), (21, 99), (21, 99), (100, 999), (100, 999), (1000, 9999)])
+        return number_words(self.r.randint(least, most))
 
     def small(self) -> str:
         return number_words(self.r.choice([self.r.randint(2, 20), self.r.randint(21, 99)]))
 
     def decimal(self) -> str:
-        return number_words(self.r.choice([0, self.r.randint(1, 99), self.r.randint(1, 999)])) + " point" + "".join(f" {number_words(self.r.randint(0, 9))}" for _ in range(self.r.choice([1, 1, 2])))
+        whole = self.r.choice([0, self.r.randint(1, 99), self.r.randint(1, 999)])
+        return f"{number_words(whole)} point " + " ".join(number_words(self.r.randint(0, 9)) for _ in range(self.r.choice([1, 1, 2])))
 
     def part(self) -> str:
-        return self.r.choice(["one half", "one third", "two thirds", "one quarter", "three quarters", "one fifth", "two fifths", "five eighths", "one tenth", "one and a half"])
+        return self.r.choice("one half,one third,two thirds,one quarter,three quarters,one fifth,two fifths,five eighths,one tenth,one and a half".split(","))
 
     def nth(self) -> str:
         return ordinal(self.r.choice([self.r.randint(1, 31), self.r.randint(1, 99)]))
@@ -115,7 +116,8 @@ class Phrases:
 
     def name(self) -> str:
         r = self.r
-        return r.choice([self.first, self.first, lambda: f"{self.first()} {r.choice(SURNAMES)}", lambda: f"{r.choice(TITLES)} {r.choice(SURNAMES)}", lambda: f"{r.choice(TITLES)} {self.first()}"])()
+        first, surname, title = self.first(), r.choice(SURNAMES), r.choice(TITLES)
+        return r.choice([first, first, f"{first} {surname}", f"{title} {surname}", f"{title} {first}"])
 
     def place(self) -> str:
         return self.r.choice(TOWNS) if self.r.random() < 0.9 else self.r.choice(["Mount ", "Lake ", "Port ", "New "]) + self.r.choice(SURNAMES)
@@ -144,7 +146,7 @@ class Phrases:
 
     def things(self) -> str:
         thing = self.r.choice(OBJECTS + ANIMALS)
-        return {"mouse": "mice", "sheep": "sheep", "knife": "knives", "wolf": "wolves", "deer": "deer", "fish": "fish"}.get(thing, thing + ("es" if thing.endswith(("s", "x", "ch", "sh")) else "s"))
+        return MANY.get(thing, thing + ("es" if thing.endswith(("s", "x", "ch", "sh")) else "s"))
 
     def colour(self) -> str:
         return self.r.choice(COLOURS)
