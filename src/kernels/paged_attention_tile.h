@@ -15,9 +15,10 @@ namespace {
 
 using tensor::DType;
 
-// Ops: Vector of kLanes floats and Mask of its first lanes; zero, set, load, store, add, sub, mul, fma (a b + c), max, exp, sum,
+// Ops: Vector of kLanes floats and Mask of its first lanes (all, first); zero, set, load, store, add, sub, mul, fma (a b + c), max, exp, sum,
 // largest, first_lane, keep (zero elsewhere), prefer (another elsewhere); load_as and half_of, which read pages; kQueries, the most
-// queries of a tile; wide and wide_blend, how many vectors of keys or values a tile takes at once. Where kHasDot: add_pair and round.
+// queries of a tile; wide and wide_blend, how many vectors of keys or values a tile takes at once. Where kHasDot:
+// Pairs of bf16, load_pairs, set_pair and dot, which multiply them, and round, which makes them.
 
 // Up to Ops::kQueries queries of one key/value head and what they have summed so far: page by page with a running maximum.
 // Every lane and every sum has one order, whatever queries come together: a key outside a query's own gets the weight zero.

@@ -254,7 +254,7 @@ class Changer:
         # Noise, at 1 to 60 dB of the speech, mostly loud.
         strength = (power * self.width).sum(2)
         loud = strength.sum(1) / inside.sum(1).clamp(min=1)
-        noise = torch.stack([self.noise(time) for _ in range(count)])
+        noise = torch.stack([self.behind(time) for _ in range(count)])
         ratio = torch.where(self.chosen(count, 0.8), self.uniform(count, 1, 27), self.uniform(count, 25, 60))
         scale = loud / (noise * self.width).sum(2).mean(1).clamp(min=1e-12) * 10 ** (-ratio / 10)
         power = power + noise * scale[:, None, None]
@@ -266,12 +266,17 @@ class Changer:
                 sounds.Mel.masked(log[i, :, : int(frames[i])], rng)
         return log, frames
 
+    def behind(self, time: int) -> torch.Tensor:
+        """Power [time, 128] of what may be heard behind somebody who speaks: a noise, or others who talk."""
+        return self.talking(time) * self.tilt() if self.people and self.rng.random() < 0.3 else self.noise(time)
+
     def noise(self, time: int) -> torch.Tensor:
-        """Power [time, 128] of one of the noises, or of people who talk, tilted."""
-        tilt = 10 ** (torch.randn(len(self.curves)) * 0.15 @ self.curves)
-        if self.people and self.rng.random() < 0.3:
-            return self.talking(time) * tilt
-        return 10 ** self.part(self.rng.choice(self.noises), time) * tilt
+        """Power [time, 128] of one of the noises, tilted."""
+        return 10 ** self.part(self.rng.choice(self.noises), time) * self.tilt()
+
+    def tilt(self) -> torch.Tensor:
+        """What a microphone makes of the bands [128], as factors of power."""
+        return 10 ** (torch.randn(len(self.curves)) * 0.15 @ self.curves)
 
     def part(self, track: torch.Tensor, time: int) -> torch.Tensor:
         """`time` rows from anywhere in it, which goes round."""
