@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "voice")]
@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "voice")
 import config as voice_config  # noqa: E402
 import export as voice_export  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
-from restore import grown  # noqa: E402
+from restore import grown, shipped  # noqa: E402
 from talker import Talker  # noqa: E402
 from understanding import config as understanding_config  # noqa: E402
 from understanding import orders  # noqa: E402
@@ -75,8 +75,7 @@ def thinker_weights(folders: list[Path], blend: list[str] | None) -> dict[str, t
     trained = [torch.load(f / "thinker.pt", map_location="cpu", weights_only=False)["ema"] for f in folders]
     weights = {name: sum(t[name].float() for t in trained) / len(trained) for name in trained[0]}
     if blend:
-        share, earlier = float(blend[1]), load_file(Path(blend[0]) / "model.safetensors")
-        earlier = {n.removeprefix("thinker."): w.float() for n, w in earlier.items() if n.startswith("thinker.")}
+        share, earlier = float(blend[1]), shipped(Path(blend[0]))
         whole = grown(Thinker(), earlier)
         weights = {n: share * w + (1 - share) * whole[n] if n in earlier else w for n, w in weights.items()}  # layers it had not got stay
     return {f"thinker.{name}": w.to(torch.float16).contiguous() for name, w in weights.items()}

@@ -11,6 +11,44 @@ from pathlib import Path
 import torch
 
 
+class Muon(torch.optim.Optimizer):
+    """torch.optim.Muon with adjust_lr_fn="match_rms_adamw", all matrices of one shape at a time: few steps for a GPU to start."""
+
+    def __init__(self, params, lr: float, weight_decay: float, momentum: float = 0.95):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list] = {}
+            for p in group["params"]:
+                if p.grad is not None:
+                    shapes.setdefault(p.shape, []).append(p)
+            for shape, matrices in shapes.items():
+                gradients = [p.grad for p in matrices]
+                for p in matrices:
+                    if "momentum_buffer" not in self.state[p]:
+                        self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+                buffers = [self.state[p]["momentum_buffer"] for p in matrices]
+                torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+                x = orthogonal(torch.stack(torch._foreach_lerp(gradients, buffers, group["momentum"])))
+                torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(matrices, list(x.to(matrices[0].dtype).unbind(0)), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+
+
+def orthogonal(x: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """The nearest orthogonal matrices to [N, rows, columns], about, in BF16 (Newton-Schulz with Muon's coefficients)."""
+    x = x.bfloat16()
+    tall = x.shape[1] > x.shape[2]
+    x = x.transpose(1, 2) if tall else x
+    x = x / x.float().norm(dim=(1, 2), keepdim=True).clamp(min=1e-7).to(x.dtype)
+    a, b, c = 3.4445, -4.7750, 2.0315
+    for _ in range(steps):
+        gram = x @ x.transpose(1, 2)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.transpose(1, 2) if tall else x
+
+
 class Optimizer:
     """`parameters` are (name, parameter, scale) with the scale of the learning rate; `rate` sets it before each step."""
 
@@ -25,7 +63,7 @@ class Optimizer:
         groups = lambda of: [{"params": ps, "scale": scale} for scale, ps in of.items()]  # noqa: E731
         self.parts = []
         if matrices:
-            self.parts.append(torch.optim.Muon(groups(matrices), lr=1e-3, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
+            self.parts.append(Muon(groups(matrices), lr=1e-3, weight_decay=weight_decay))
         if others:
             self.parts.append(torch.optim.AdamW(groups(others), lr=1e-3, weight_decay=weight_decay, betas=betas, fused=True))
 
@@ -58,8 +96,7 @@ class Average:
     def update(self, model: torch.nn.Module) -> None:
         self.steps += 1
         keep = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for mine, new in zip(self.model.parameters(), model.parameters()):
-            mine.lerp_(new, 1 - keep)
+        torch._foreach_lerp_(list(self.model.parameters()), [p.detach() for p in model.parameters()], 1 - keep)
 
 
 def meet(model: torch.nn.Module, mine: Path, theirs: Path, since: float) -> None:

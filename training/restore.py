@@ -6,6 +6,7 @@ usage: python restore.py --model models/calliope-nano --understanding DIR --voic
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ import config as voice_config  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
 from talker import Talker  # noqa: E402
 from understanding import tokenizer  # noqa: E402
+from understanding.config import VISION  # noqa: E402
 from understanding.model import Thinker  # noqa: E402
 
 
@@ -36,6 +38,22 @@ def fused(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         ordered = [parts[i] for i in range(len(parts))]
         out[f"{prefix}.gate_up_proj"] = torch.stack([torch.cat([p["gate"], p["up"]]) for p in ordered])
         out[f"{prefix}.down_proj"] = torch.stack([p["down"] for p in ordered])
+    return out
+
+
+def shipped(folder: Path) -> dict[str, torch.Tensor]:
+    """The thinker of a checkpoint folder under this recipe's names: its DeepStack mergers are numbered as the recipe has them, and those of
+    layers that the recipe has none for are left out."""
+    tensors = {name.removeprefix("thinker."): value.float() for name, value in load_file(folder / "model.safetensors").items() if name.startswith("thinker.")}
+    after = json.loads((folder / "config.json").read_text())["thinker_config"]["vision_config"]["deepstack_visual_indexes"]
+    out = {}
+    for name, value in tensors.items():
+        if found := re.fullmatch(r"visual\.merger_list\.(\d+)\.(.*)", name):
+            layer = after[int(found[1])]
+            if layer not in VISION["deepstack_visual_indexes"]:
+                continue
+            name = f"visual.merger_list.{VISION['deepstack_visual_indexes'].index(layer)}.{found[2]}"
+        out[name] = value
     return out
 
 
@@ -76,7 +94,7 @@ def main() -> None:
     (args.assets / "tokenizer").mkdir(parents=True, exist_ok=True)
     tokenizer.write(tokenizer.with_pieces(Tokenizer.from_file(str(args.model / "tokenizer.json"))), args.assets / "tokenizer")
     thinker, talker, code2wav = Thinker(), Talker(voice_config.TALKER), Code2Wav(voice_config.CODE2WAV)
-    thinker.load_state_dict(grown(thinker, part("thinker.")))
+    thinker.load_state_dict(grown(thinker, shipped(args.model)))
     talker.load_state_dict(fused(part("talker.")))
     code2wav.load_state_dict(part("code2wav."))
     heard = thinker.state_dict()

@@ -2,7 +2,7 @@
 
 usage: python write_tasks.py --data DIR --out DIR [--understanding DIR] [--count 500]
 
-Typed questions in wordings kept back, as first and as second turn, and such as it cannot know; typed coffee orders; digits of the
+Typed questions in wordings kept back, as first and as second turn; sums of numbers and spellings of words kept back; such as it cannot know; typed coffee orders; digits of the
 speaker kept back; photos kept back (their draw needs PyTorch; without it they are left out, which is said); voice orders kept back,
 as recorded and with a kitchen and a cafe behind them (noises.py, not those of training). With `--understanding`, the folder joint.py works in: questions and orders by
 the voices kept back, answered and written down, words in fonts kept back, drawings, questions aloud about pictures, ends of turns, and sounds in which nobody speaks.
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np  # noqa: E402
 
-from understanding import facts, orders, outside  # noqa: E402
+from understanding import facts, knowledge, orders, outside  # noqa: E402
 
 HELD_SPEAKER = "yweweler"  # as understanding/sounds.py keeps back
 HELD_PHOTOS = 2000  # as understanding/pictures.py
@@ -43,8 +43,23 @@ def archive(path: Path, what: str) -> tarfile.TarFile:
 
 def typed(count: int) -> list[dict]:
     rng = random.Random(17)
-    drawn = (facts.question(rng, held_out=True)[1:] for _ in range(count))
-    return [{"text": question, "answer": answer} for question, answer in drawn]
+    drawn = (facts.question(rng, held_out=True) for _ in range(count))
+    return [{"text": question, "answer": answer, "group": facts.part(kind)} for kind, question, answer in drawn]
+
+
+def arithmetic(count: int) -> list[dict]:
+    """Sums, differences and products of numbers that are kept back where they are large."""
+    rng = random.Random(27)
+    drawn = (facts.arithmetic(rng, held_out=True) for _ in range(count))
+    return [{"text": question, "answer": answer, "group": kind.replace("_", ", digits: ")} for kind, question, answer in drawn]
+
+
+def spelling(count: int) -> list[dict]:
+    """Words it never spelled."""
+    rng = random.Random(28)
+    words = sorted({w for of in knowledge.words().values() for w in of if facts.kept(w) and len(w) <= 9} - set(facts.SPELLED))
+    wordings = next(held for kind, _, held, _ in facts.FAMILIES if kind == "spelling")
+    return [{"text": rng.choice(wordings).format(q=word), "answer": facts.spelled(word)} for word in rng.sample(words, min(count, len(words)))]
 
 
 def follow_up(count: int) -> list[dict]:
@@ -91,6 +106,12 @@ def photos(data: Path, out: Path, count: int) -> list[dict]:
 def unknown(count: int) -> list[dict]:
     rng = random.Random(20)
     return [{"text": outside.question(rng, True), "answer": facts.OUTSIDE} for _ in range(count)]
+
+
+def further_unknown(count: int) -> list[dict]:
+    """Of many more kinds, in wordings and about words kept back."""
+    rng = random.Random(29)
+    return [{"text": outside.further(rng), "answer": facts.OUTSIDE} for _ in range(count)]
 
 
 def typed_orders(count: int) -> list[dict]:
@@ -247,7 +268,10 @@ def main() -> None:
     write(args.out, "typed", "exact", typed(args.count))
     write(args.out, "follow_up", "exact", follow_up(args.count // 2))
     write(args.out, "digits", "exact", digits(args.data, args.out, args.count))
+    write(args.out, "arithmetic", "exact", arithmetic(args.count))
+    write(args.out, "spelling", "exact", spelling(args.count // 2))
     write(args.out, "outside", "exact", unknown(args.count))
+    write(args.out, "outside_further", "exact", further_unknown(args.count))
     write(args.out, "typed_orders", "json", typed_orders(args.count // 2))
     as_json, confirmed = voice_orders(args.data, args.out)
     write(args.out, "orders", "json", as_json)

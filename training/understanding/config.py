@@ -6,9 +6,9 @@ AUDIO = {
     "output_dim": 256, "n_window_infer": 800, "conv_chunksize": 500, "downsample_hidden_size": 48,
 }
 VISION = {
-    "model_type": "qwen3_omni_moe_vision_encoder", "depth": 6, "hidden_size": 128, "hidden_act": "gelu_pytorch_tanh",
+    "model_type": "qwen3_omni_moe_vision_encoder", "depth": 8, "hidden_size": 128, "hidden_act": "gelu_pytorch_tanh",
     "intermediate_size": 512, "num_heads": 4, "in_channels": 3, "patch_size": 8, "spatial_merge_size": 2,
-    "temporal_patch_size": 2, "out_hidden_size": 256, "num_position_embeddings": 256, "deepstack_visual_indexes": [0, 2],
+    "temporal_patch_size": 2, "out_hidden_size": 256, "num_position_embeddings": 256, "deepstack_visual_indexes": [2],
 }
 TEXT = {
     "model_type": "qwen3_omni_moe_text", "vocab_size": 1040, "hidden_size": 256, "intermediate_size": 768,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFilter
 
-from understanding import facts
+from understanding import facts, pictures
 
 SIDE = 64
 SHAPES = ["circle", "square", "triangle", "star", "cross", "heart"]
@@ -132,16 +133,26 @@ def drawing(rng: random.Random) -> tuple[np.ndarray, list[tuple]]:
     return drawn(things, ground, rng), asked
 
 
+def some_drawings(seed: int, count: int, held_out: bool) -> tuple[np.ndarray, list]:
+    rng = random.Random(f"{seed} {held_out}")
+    made = [drawing(rng) for _ in range(count)]
+    return np.stack([x for x, _ in made]).transpose(0, 3, 1, 2), [asked for _, asked in made]
+
+
+def draw(count: int, processes: int = pictures.PROCESSES, held_out: bool = False) -> tuple[torch.Tensor, list]:
+    """Pixels uint8 [N, 3, SIDE, SIDE], and what can be asked of each."""
+    pixels, asked = zip(*pictures.in_processes(functools.partial(some_drawings, held_out=held_out), count, processes))
+    return torch.from_numpy(np.concatenate(pixels)), sum(asked, [])
+
+
 class Drawings:
     """Drawings made once and kept; those held out are asked about in wordings kept for validation."""
 
     def __init__(self, cache: Path, held_out: bool, count: int = 16000):
         file = cache / f"drawings-{'held' if held_out else 'train'}.pt"
         if not file.exists():
-            rng = random.Random(42 if held_out else 41)
-            made = [drawing(rng) for _ in range(count)]
-            torch.save((torch.from_numpy(np.stack([x for x, _ in made])).permute(0, 3, 1, 2).contiguous(), [asked for _, asked in made]), file)
-        self.pixels, self.asked = torch.load(file, weights_only=False)
+            pictures.keep(draw(count, held_out=held_out), file)
+        self.pixels, self.asked = torch.load(file, weights_only=False, mmap=True)
         self.held_out = held_out
 
     def batch(self, count: int, rng: random.Random, most: int = 3) -> tuple[torch.Tensor, list[list[tuple[str, str]]]]:

@@ -32,9 +32,9 @@ def asked(store: features.Store) -> None:
     questions = sorted(set(facts.PHOTO_QUESTIONS + facts.READ_QUESTIONS))
     flite = [v for v in sounds.FLITE if v not in sounds.HELD_VOICES]
     made = [(text, voice) for text in questions for voice in flite * 2 + [f"{rng.choice(sounds.ACCENTS)}+{rng.choice(sounds.VARIANTS)}" for _ in range(EACH)]]
-    write(store, "asked", [(sounds.speak(text, voice, rng), text, None, voice) for text, voice in made])
+    write(store, "asked", [(x, text, None, voice) for x, (text, voice) in zip(sounds.speak_all(made, 31), made)])
     kept = [(text, voice) for text in questions for voice in sorted(sounds.HELD_VOICES) for _ in range(3)]
-    write(store, "asked-held", [(sounds.speak(text, voice, rng), text, None, voice) for text, voice in kept])
+    write(store, "asked-held", [(x, text, None, voice) for x, (text, voice) in zip(sounds.speak_all(kept, 32), kept)])
 
 
 def recorded(folder: Path) -> list[tuple]:

@@ -24,9 +24,9 @@ from understanding.config import AUDIO
 from understanding.model import Thinker, audio_tokens, patchify
 from understanding.prompts import Batch, Prompts, Row, Turn
 
-SHARES = {"text": 1.6, "outside": 0.5, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0,
+SHARES = {"text": 1.6, "outside": 0.5, "sum": 0.3, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0,
           "noise": 0.4, "typed_order": 0.5, "phones": 1.0, "sight": 0.6, "drawing": 0.5}
-SIZES = {"text": 64, "outside": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
+SIZES = {"text": 64, "outside": 48, "sum": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
          "noise": 10, "typed_order": 24, "phones": 40, "sight": 24, "drawing": 32}
 HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "sight"}
 
@@ -47,7 +47,7 @@ class Tasks:
         self.changer = features.Changer(self.store, self.rng) if self.store else None
         self.photos = pictures.Photos(args.data, args.out) if wanted & {"photo", "sight"} else None
         self.drawings = drawings.Drawings(args.out, held_out=False) if "drawing" in wanted else None
-        self.words = pictures.Words(args.out, held_out=False) if wanted & {"word", "sight"} else None
+        self.words = pictures.Words(args.out, held_out=False, photos=self.photos and self.photos.pixels[: self.photos.train_count]) if wanted & {"word", "sight"} else None
 
     def fact(self, held: bool = False) -> Turn:
         _, asked, answer = facts.question(self.rng, held)
@@ -68,7 +68,7 @@ class Tasks:
     def draw(self, task: str, count: int):
         """A training batch; all its conversations have as many turns, so that little is padding."""
         self.neighbours = (self.rng.choices([0, 1, 2], [0.75, 0.2, 0.05])[0], self.rng.choices([0, 1], [0.8, 0.2])[0])
-        if task not in ("text", "photo", "word", "outside") and self.rng.random() < 0.6:
+        if task not in ("text", "photo", "word", "outside", "sum") and self.rng.random() < 0.6:
             self.neighbours = (0, 0)
         count = max(8, round(count / (1 + 0.5 * sum(self.neighbours))))
         if task in HEARD - {"phones", "sight"}:
@@ -83,6 +83,10 @@ class Tasks:
         known = 0 if held else count // 2
         turns = [self.fact() for _ in range(known)] + [Turn(outside.question(self.rng, held), facts.OUTSIDE) for _ in range(count - known)]
         return [self.around([turn], held) for turn in turns], []
+
+    def sum(self, count: int, held: bool = False):
+        """Arithmetic, which takes more examples than anything else that it knows."""
+        return [self.around([Turn(*facts.arithmetic(self.rng, held)[1:])], held) for _ in range(count)], []
 
     def typed_order(self, count: int, held: bool = False):
         """Orders in writing, confirmed or as JSON."""
@@ -121,7 +125,7 @@ class Tasks:
         return None, [("audio", mel, frames, said)]
 
     def photo(self, count: int):
-        x, y = self.photos.batch(count)
+        x, y = self.photos.batch(count, (64, 64) if self.rng.random() < 0.85 else self.rng.choice(pictures.WIDE))
         return self.picture(x, facts.PHOTO_QUESTIONS + [""], [facts.photo_answer(facts.PHOTO_CLASSES[i]) for i in y])
 
     def word(self, count: int):
@@ -152,6 +156,23 @@ class Tasks:
         return rows, [("image", patchify(x), h, w), ("audio", mel, frames, [c.phones for c in drawn])]
 
 
+class Draws(torch.utils.data.IterableDataset):
+    """Batches without end, each of one task: (task, Batch or None, media). Processes that draw side by side draw different ones."""
+
+    def __init__(self, tasks: Tasks, wanted: list[str], weights: list[float], larger: float, seed: int):
+        self.tasks, self.wanted, self.weights, self.larger, self.seed = tasks, wanted, weights, larger, seed
+
+    def __iter__(self):
+        worker = torch.utils.data.get_worker_info()
+        if worker:
+            self.tasks.rng.seed(f"{self.seed} {worker.id}")
+            torch.manual_seed(hash((self.seed, worker.id)))
+        while True:
+            task = self.tasks.rng.choices(self.wanted, self.weights)[0]
+            rows, media = self.tasks.draw(task, round(SIZES[task] * self.larger))
+            yield task, None if rows is None else self.tasks.prompts.batch(rows), media
+
+
 def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media: list[tuple]):
     """Token embeddings with the media rows in place, the visual mask and the DeepStack rows; for sounds also the features
     and how many of each clip are valid."""
@@ -176,13 +197,12 @@ def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media: list[tuple
 def logits_of(model: Thinker, prompts: Prompts, batch: Batch, media):
     """At the N places where an answer is wanted: logits [N, V], the right tokens [N], their weights [N], which row [N]; and the
     features of sounds."""
-    device = model.lm_head.weight.device
-    ids, positions, labels = batch.ids.to(device), batch.positions.to(device), batch.labels.to(device)
-    x, visual, deepstack, hidden = embed(model, prompts, ids, media)
-    x = model.model(x, positions, visual, deepstack, mask=batch.mask().to(device))
-    wanted = labels[:, 1:] != -100
+    batch = batch.to(model.lm_head.weight.device)
+    x, visual, deepstack, hidden = embed(model, prompts, batch.ids, media)
+    x = model.model(x, batch.positions, visual, deepstack, mask=batch.mask())
+    wanted = batch.labels[:, 1:] != -100
     logits = model.lm_head(x[:, :-1][wanted])
-    return logits.float(), labels[:, 1:][wanted], batch.weights.to(device)[:, 1:][wanted], wanted.nonzero()[:, 0], hidden
+    return logits.float(), batch.labels[:, 1:][wanted], batch.weights[:, 1:][wanted], wanted.nonzero()[:, 0], hidden
 
 
 def phones_loss(head: nn.Linear, hidden: tuple, phones: list, alone: bool = False) -> torch.Tensor | None:
@@ -230,7 +250,7 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
     mean = lambda values: sum(values) / max(1, len(values))  # noqa: E731
     state, tasks.rng = tasks.rng, rng
     wanted = set(args.tasks.split(","))
-    for name in ("text", "outside", "typed_order"):
+    for name in ("text", "outside", "sum", "typed_order"):
         if name in wanted:
             out[name] = mean([accuracy(model, tasks, *getattr(tasks, name)(50, True)) for _ in range(count // 50)])
     if "photo" in wanted:
@@ -281,6 +301,8 @@ def main() -> None:
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
     parser.add_argument("--draws", type=int, default=4, help="batches, each of one task, that a step is made of")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches, for a GPU")
+    parser.add_argument("--larger", type=float, default=1, help="how many times as large as usual batches are, for a GPU")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vision", type=Path, help="pretrained vision encoder, taken when pictures join in")
     parser.add_argument("--audio", type=Path, help="pretrained audio encoder, taken when sounds join in")
@@ -313,16 +335,16 @@ def main() -> None:
     taken = list(state.get("taken", [])) if state else []
     for name, encoder in (("vision", model.visual), ("audio", model.audio_tower)):
         pretrained = getattr(args, name)
-        if pretrained and name not in taken:
+        if pretrained and (args.anew or name not in taken):
             encoder.load_state_dict(torch.load(pretrained, map_location=args.device, weights_only=False)["encoder"])
-            taken.append(name)
+            taken = sorted({*taken, name})
     for name in filter(None, args.freeze.split(",")):
         model.get_submodule(name).requires_grad_(False)
     # What was pretrained moves less.
     pretrained = tuple({"vision": "visual.", "audio": "audio_tower."}[name] for name in taken)
     slow = {n for n, _ in model.named_parameters() if n.startswith(pretrained) and "merger" not in n and ".proj" not in n}
     learnt = [(n, p, 0.4 if n in slow else 1.0) for n, p in model.named_parameters()] + [(f"phones.head.{n}", p, 1.0) for n, p in phones.named_parameters()]
-    optimizer, names = Optimizer(learnt), [n for n, p, _ in learnt if p.requires_grad]
+    optimizer, names = Optimizer(learnt), [(n, scale) for n, p, scale in learnt if p.requires_grad]
     if state and state.get("names") == names:
         optimizer.load_state_dict(state["optimizer"])
     average = Average(model, 0.995)
@@ -331,11 +353,16 @@ def main() -> None:
         average.steps = step
     shares = SHARES | {name: float(value) for name, value in (part.split("=") for part in args.shares.split(",") if part)}
     wanted = args.tasks.split(",")
-    weights = [shares[t] for t in wanted]
+    draws = Draws(tasks, wanted, [shares[t] for t in wanted], args.larger, args.seed + step)
+    if args.workers:
+        torch.multiprocessing.set_sharing_strategy("file_system")
+        draws = torch.utils.data.DataLoader(draws, batch_size=None, num_workers=args.workers, prefetch_factor=3, multiprocessing_context="fork",
+                                            collate_fn=lambda drawn: drawn, worker_init_fn=lambda _: torch.set_num_threads(1))
+    draws = iter(draws)
     clock = time.time if args.device == "cuda" else time.process_time  # minutes of one core, where it may have to share it
     begun, started = clock(), time.time()
     saved = checked = begun
-    running: dict[str, float] = {}
+    running: dict[str, torch.Tensor] = {}
 
     def save() -> None:
         made = {"model": model.state_dict(), "ema": average.model.state_dict(), "phones": phones.state_dict(), "optimizer": optimizer.state_dict(), "told": told, "names": names, "step": step,
@@ -346,30 +373,30 @@ def main() -> None:
     met = started
     while (spent := before + clock() - begun) < min(args.minutes, args.until or args.minutes) * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
-        for task in tasks.rng.choices(wanted, weights, k=args.draws):
-            rows, media = tasks.draw(task, SIZES[task])
+        for task, batch, media in itertools.islice(draws, args.draws):
             alone = told < 80  # a head that knows nothing yet has nothing to teach
             told += task in HEARD
             with torch.autocast(args.device, torch.bfloat16):
-                if rows is None:
+                if batch is None:
                     _, mel, frames, said = media[0]
                     hidden, valid = model.audio_tower(mel.to(args.device), frames.to(args.device))
                     loss = phones_loss(phones, (hidden, valid.sum(1)), said, alone)
                 else:
-                    logits, labels, weight, _, hidden = logits_of(model, prompts, prompts.batch(rows), media)
+                    logits, labels, weight, _, hidden = logits_of(model, prompts, batch, media)
                     loss = (F.cross_entropy(logits, labels, reduction="none") * weight).sum() / weight.sum()
                     said = phones_loss(phones, hidden, media[-1][3], alone) if hidden and args.phones else None
                     total = loss if said is None else loss + args.phones * said
-            ((args.phones * loss if rows is None else total) / args.draws).backward()
-            running[task] = 0.95 * running.get(task, loss.item()) + 0.05 * loss.item()
+            ((args.phones * loss if batch is None else total) / args.draws).backward()
+            loss = loss.detach()  # without waiting for a GPU
+            running[task] = 0.95 * running.get(task, loss) + 0.05 * loss
         optimizer.step(lr)
         average.update(model)
         step += 1
         if args.beside and time.time() - met > 60:
             meet(model, args.out, args.beside, started)
             met = time.time()
-        if step % 20 == 0:
-            print(f"step {step} {spent:.0f} s", {k: round(v, 3) for k, v in sorted(running.items())}, flush=True)
+        if step % (20 if args.device == "cpu" else 100) == 0:
+            print(f"step {step} {spent:.0f} s", {k: round(v.item(), 3) for k, v in sorted(running.items())}, flush=True)
         if clock() - saved > 120:
             save()
             saved = clock()

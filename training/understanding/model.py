@@ -25,6 +25,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
 
     On a CPU without the fused kernel, whose gradient takes several times as long on short rows."""
     if not torch.is_grad_enabled() or q.device.type != "cpu":
+        if q.device.type != "cpu" and k.shape[1] != q.shape[1]:  # the fused kernel with a mask wants as many heads
+            k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
+            return F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=mask)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
     batch, heads, time, dim = q.shape
     groups = heads // k.shape[1]

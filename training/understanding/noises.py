@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 
 import numpy as np
 
 from understanding import sounds
 
-COUNT = 48
+heard: list[np.ndarray] = []
+COUNT = round(48 * max(1, sounds.SCALE))
 
 
 def tracks(phrases: list[np.ndarray], seconds: int = 16) -> list[np.ndarray]:
     """Rooms full of people, kitchens, hums, hisses and tunes."""
-    rng, made, size = random.Random(12), [], seconds * sounds.RATE
-    np.random.seed(12)
-    t = np.arange(size, dtype=np.float32) / sounds.RATE
-    for i in range(COUNT):
-        kind = i % 6
-        if kind in (0, 1):  # people
-            x = people(size, phrases, rng)
-        elif kind in (2, 3):
-            x = kitchen(size, rng)
-        elif kind == 4:  # a hiss or a rumble
-            x = np.convolve(np.random.randn(size), np.ones(rng.choice([1, 1, 2, 4, 8, 30])), "same")
-        else:  # a tune over its overtones
-            x = np.zeros(size, np.float32)
-            for start in range(0, size, sounds.RATE // rng.choice([2, 3, 4])):
-                note = 110 * 2 ** (rng.randint(0, 36) / 12)
-                end = min(size, start + sounds.RATE // 2)
-                fade = np.exp(-(t[start:end] - t[start]) * rng.uniform(2, 8))
-                x[start:end] += fade * sum(rng.uniform(0.1, 1) / k * np.sin(2 * np.pi * note * k * t[start:end]) for k in range(1, 6))
-            x += np.random.randn(size) * 0.002
-        made.append((x / np.abs(x).max() * 16000).astype(np.int16))
-    return made
+    global heard
+    heard = phrases  # which the processes inherit
+    with multiprocessing.get_context("fork").Pool(sounds.PROCESSES) as pool:
+        return pool.map(track, [(i, seconds * sounds.RATE) for i in range(COUNT)], 1)
+
+
+def track(job: tuple[int, int]) -> np.ndarray:
+    """Number and size -> int16 samples."""
+    i, size = job
+    rng = random.Random(f"noise {i}")
+    np.random.seed(12 + i)
+    kind = i % 6
+    if kind in (0, 1):  # people
+        x = people(size, heard, rng)
+    elif kind in (2, 3):
+        x = kitchen(size, rng)
+    elif kind == 4:  # a hiss or a rumble
+        x = np.convolve(np.random.randn(size), np.ones(rng.choice([1, 1, 2, 4, 8, 30])), "same")
+    else:  # a tune over its overtones
+        t = np.arange(size, dtype=np.float32) / sounds.RATE
+        x = np.zeros(size, np.float32)
+        for start in range(0, size, sounds.RATE // rng.choice([2, 3, 4])):
+            note = 110 * 2 ** (rng.randint(0, 36) / 12)
+            end = min(size, start + sounds.RATE // 2)
+            fade = np.exp(-(t[start:end] - t[start]) * rng.uniform(2, 8))
+            x[start:end] += fade * sum(rng.uniform(0.1, 1) / k * np.sin(2 * np.pi * note * k * t[start:end]) for k in range(1, 6))
+        x += np.random.randn(size) * 0.002
+    return (x / np.abs(x).max() * 16000).astype(np.int16)
 
 
 def people(size: int, phrases: list[np.ndarray], rng: random.Random) -> np.ndarray:

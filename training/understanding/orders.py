@@ -150,9 +150,9 @@ def load_real(data: Path, file: Path) -> tuple[list, list]:
 def load_made(file: Path, count: int = 4000) -> list[tuple]:
     """Orders by synthetic voices: (int16 samples, slots, text, voice)."""
     if not file.exists():
-        rng, made = random.Random(8), []
-        while len(made) < count:
-            held = len(made) % 20 == 0
+        rng, wanted = random.Random(8), []
+        for i in range(round(sounds.SCALE * count)):
+            held = i % 20 == 0
             slots = draw(rng)
             text = wording(slots, rng, held)
             if held:
@@ -161,9 +161,9 @@ def load_made(file: Path, count: int = 4000) -> list[tuple]:
                 voice = rng.choice([v for v in sounds.FLITE if v not in sounds.HELD_VOICES])
             else:
                 voice = f"{rng.choice(sounds.ACCENTS)}+{rng.choice(sounds.VARIANTS)}"
-            x = sounds.speak(text, voice, rng)
-            if voice not in sounds.HELD_VOICES and sounds.RATE < len(x) < 8 * sounds.RATE or held:
-                made.append((x, slots, text, voice))
+            wanted.append((slots, text, voice))
+        clips = sounds.speak_all([(text, voice) for _, text, voice in wanted], 8)
+        made = [(x, *of) for x, of in zip(clips, wanted) if sounds.RATE < len(x) < 8 * sounds.RATE or of[2] in sounds.HELD_VOICES]
         torch.save(made, file)
     return torch.load(file, weights_only=False)
 
@@ -171,9 +171,8 @@ def load_made(file: Path, count: int = 4000) -> list[tuple]:
 def load_fillers(file: Path) -> list[np.ndarray]:
     """Um and uh."""
     if not file.exists():
-        rng = random.Random(9)
         voices = [v for v in sounds.FLITE if v not in sounds.HELD_VOICES] + [f"en-us+{v}" for v in sounds.VARIANTS[::3]]
-        made = [sounds.speak(text, voice, rng) for text in FILLERS for voice in voices]
+        made = sounds.speak_all([(text, voice) for text in FILLERS for voice in voices], 9)
         torch.save([x for x in made if len(x) > 1600], file)
     return torch.load(file, weights_only=False)
 
@@ -181,13 +180,13 @@ def load_fillers(file: Path) -> list[np.ndarray]:
 def load_hanging(file: Path, count: int = 1200) -> list[np.ndarray]:
     """Orders and questions that nobody finishes."""
     if not file.exists():
-        rng, made = random.Random(10), []
+        rng, wanted = random.Random(10), []
         questions = [text for text, _ in sounds.spoken_questions()]
-        while len(made) < count:
+        while len(wanted) < sounds.SCALE * count:
             text = wording(draw(rng), rng) if rng.random() < 0.6 else rng.choice(questions)
             if text := unfinished(text, rng):
-                made.append(sounds.speak(text, f"{rng.choice(sounds.ACCENTS)}+{rng.choice(sounds.VARIANTS)}", rng))
-        torch.save(made, file)
+                wanted.append((text, f"{rng.choice(sounds.ACCENTS)}+{rng.choice(sounds.VARIANTS)}"))
+        torch.save(list(sounds.speak_all(wanted, 10)), file)
     return torch.load(file, weights_only=False)
 
 

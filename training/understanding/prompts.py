@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -27,10 +27,14 @@ class Batch:
     weights: torch.Tensor
     branches: torch.Tensor | None
 
+    def to(self, device: str) -> Batch:
+        move = lambda x: x if x is None else x.to(device, non_blocking=True)  # noqa: E731
+        return Batch(*(move(getattr(self, f.name)) for f in fields(self)))
+
     def mask(self) -> torch.Tensor:
         """Who may look where [B, 1, T, T], or [1, 1, T, T] where nothing branches."""
         length = self.ids.shape[1]
-        before = torch.ones(1, 1, length, length, dtype=torch.bool).tril()
+        before = torch.ones(1, 1, length, length, dtype=torch.bool, device=self.ids.device).tril()
         if self.branches is None:
             return before
         of = self.branches

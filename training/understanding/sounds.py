@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
+import multiprocessing
+import os
 import random
 import subprocess
 import tarfile
@@ -33,6 +35,9 @@ steph travis victor zac m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f4 f5""".split()
 ACCENTS = ["en-us", "en-gb", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-029"]
 HELD_VOICES = {"awb", "en-gb+f3"}  # kept for validation of spoken questions
 PHRASES = 6000
+# How many times as many synthetic clips as usual are made, for trainings that hear each of them often.
+SCALE = float(os.environ.get("CALLIOPE_SOUNDS", 1))
+PROCESSES = len(os.sched_getaffinity(0))
 
 
 def read_wav(data: bytes) -> np.ndarray:
@@ -66,6 +71,17 @@ def speak(text: str, voice: str, rng: random.Random) -> np.ndarray:
     Path(out).unlink()
     # espeak-ng leaves the length open in the header.
     return trim(read_wav(data))
+
+
+def spoken(job: tuple[str, str, str]) -> np.ndarray:
+    text, voice, seed = job
+    return speak(text, voice, random.Random(seed))
+
+
+def speak_all(said, seed: int):
+    """Yields the clip of each (text, voice), in their order, while all cores speak; the speeds and pitches follow from `seed`."""
+    with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
+        yield from pool.imap(spoken, ((text, voice, f"{seed} {i}") for i, (text, voice) in enumerate(said)), 16)
 
 
 def spoken_questions() -> list[tuple[str, str]]:
@@ -126,17 +142,15 @@ class Sounds:
             archive = data / "spoken-digits" / "recordings.tar.xz"
             if not archive.exists():
                 raise SystemExit(f"{archive} is missing: give the folder with spoken-digits/recordings.tar.xz by --data")
-            rng = random.Random(3)
             digits = []
             with tarfile.open(archive) as tar:
                 for member in tar:
                     if member.name.endswith(".wav"):
                         digit, speaker, _ = Path(member.name).name.split("_")
                         digits.append((trim(read_wav(tar.extractfile(member).read())), int(digit), speaker))
-            for digit in range(10):
-                for voice in DIGIT_VOICES:
-                    for _ in range(6 if voice in FLITE else 2):
-                        digits.append((speak(facts.NUMBERS[digit], voice, rng), digit, voice))
+            wanted = [(digit, voice) for digit in range(10) for voice in DIGIT_VOICES for _ in range(round(SCALE * (6 if voice in FLITE else 2)))]
+            clips = speak_all([(facts.NUMBERS[digit], voice) for digit, voice in wanted], 3)
+            digits += [(x, digit, voice) for x, (digit, voice) in zip(clips, wanted)]
             torch.save(digits, file)
         return torch.load(file, weights_only=False)
 
@@ -144,10 +158,12 @@ class Sounds:
     def load_questions(file: Path) -> list[tuple]:
         if not file.exists():
             rng = random.Random(4)
-            questions = []
+            wanted = []
             for text, answer in spoken_questions():
                 for voice in rng.sample(FLITE, 3) + rng.sample(ESPEAK, 3):
-                    questions.append((speak(text, voice, rng), (text, answer), voice))
+                    wanted.append(((text, answer), voice))
+            clips = speak_all([(text, voice) for (text, _), voice in wanted], 4)
+            questions = [(x, label, voice) for x, (label, voice) in zip(clips, wanted)]
             torch.save(questions, file)
         return torch.load(file, weights_only=False)
 
@@ -157,14 +173,13 @@ class Sounds:
         if not file.exists():
             rng = random.Random(6)
             questions = [text for text, _ in spoken_questions()]
-            made = []
-            while len(made) < PHRASES:
+            wanted = []
+            for _ in range(round(SCALE * PHRASES)):
                 text = phrase(rng, questions)
                 flite = rng.random() < 0.25
                 voice = rng.choice([v for v in FLITE if v not in HELD_VOICES]) if flite else f"{rng.choice(ACCENTS)}+{rng.choice(VARIANTS)}"
-                x = speak(text, voice, rng)
-                if RATE // 8 < len(x) < 6 * RATE:
-                    made.append((x, text, voice))
+                wanted.append((text, voice))
+            made = [(x, *of) for x, of in zip(speak_all(wanted, 6), wanted) if RATE // 8 < len(x) < 6 * RATE]
             torch.save(made, file)
         return torch.load(file, weights_only=False)
 
