@@ -41,8 +41,14 @@ def heard(encoder: AudioEncoder, head: nn.Linear, mel: torch.Tensor, frames: tor
     return logits.transpose(0, 1), valid.sum(1) * STEPS
 
 
+def moved(values: list[int], device: torch.device) -> torch.Tensor:
+    """On a GPU without waiting for it."""
+    made = torch.tensor(values)
+    return made.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else made
+
+
 def ctc(logits: torch.Tensor, lengths: torch.Tensor, labels: list[list[int]], reduction: str = "mean") -> torch.Tensor:
-    flat = torch.tensor([i for label in labels for i in label], device=logits.device)
+    flat = moved([i for label in labels for i in label], logits.device)
     sizes = torch.tensor([len(label) for label in labels])
     return F.ctc_loss(logits, flat, lengths.cpu(), sizes, reduction=reduction, zero_infinity=True)
 

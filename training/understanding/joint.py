@@ -19,7 +19,7 @@ from torch import nn
 
 from optimizer import Average, Optimizer, meet
 from understanding import drawings, facts, features, orders, outside, pictures, talk
-from understanding.audio_pretrain import PHONES, STEPS, ctc
+from understanding.audio_pretrain import PHONES, STEPS, ctc, moved
 from understanding.config import AUDIO
 from understanding.model import Thinker, audio_tokens, patchify
 from understanding.prompts import Batch, Prompts, Row, Turn
@@ -29,6 +29,12 @@ SHARES = {"text": 1.6, "outside": 0.5, "sum": 0.3, "digit": 1.5, "spoken": 1.2, 
 SIZES = {"text": 64, "outside": 48, "sum": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
          "noise": 10, "typed_order": 24, "phones": 40, "sight": 24, "drawing": 32}
 HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "sight"}
+
+
+def sound(mel: torch.Tensor, frames: torch.Tensor, phones: list | None) -> tuple:
+    """Media of a batch: features [B, 128, T], frames [B], and which of the encoder's B * T / 100 * 13 rows are of a clip."""
+    heard = torch.arange(mel.shape[2] // 100 * 13) < audio_tokens(frames)[:, None]
+    return "audio", mel, frames, heard.flatten().nonzero()[:, 0], phones
 
 
 class Tasks:
@@ -110,7 +116,7 @@ class Tasks:
             for of in turns:
                 self.rng.shuffle(of)
         rows = [self.around(of, held, audio=n, media_first=held or self.rng.random() < 0.8) for of, n in zip(turns, tokens)]
-        return rows, [("audio", mel, frames, phones)]
+        return rows, [sound(mel, frames, phones)]
 
     def picture(self, x: torch.Tensor, questions: list[str], answers: list[str], held: bool = False):
         h, w = x.shape[2] // 8, x.shape[3] // 8
@@ -122,7 +128,7 @@ class Tasks:
         """Speech whose phones only are told: the audio encoder alone, which takes a third of the time."""
         clips, said = self.talk.phones(self.rng, count)
         mel, frames = self.changer(clips, self.masks)
-        return None, [("audio", mel, frames, said)]
+        return None, [sound(mel, frames, said)]
 
     def photo(self, count: int):
         x, y = self.photos.batch(count, (64, 64) if self.rng.random() < 0.85 else self.rng.choice(pictures.WIDE))
@@ -153,7 +159,7 @@ class Tasks:
         mel, frames = features.plain([c.whole() for c in drawn]) if held else self.changer([self.talk.piece(c, self.rng) for c in drawn], self.masks)
         h, w = x.shape[2] // 8, x.shape[3] // 8
         rows = [self.around([Turn("", answer)], held, image=(h // 2, w // 2), audio=n, sound_first=not held and self.rng.random() < 0.4) for answer, n in zip(answers, audio_tokens(frames).tolist())]
-        return rows, [("image", patchify(x), h, w), ("audio", mel, frames, [c.phones for c in drawn])]
+        return rows, [("image", patchify(x), h, w), sound(mel, frames, [c.phones for c in drawn])]
 
 
 class Draws(torch.utils.data.IterableDataset):
@@ -173,53 +179,50 @@ class Draws(torch.utils.data.IterableDataset):
             yield task, None if rows is None else self.tasks.prompts.batch(rows), media
 
 
-def embed(model: Thinker, prompts: Prompts, ids: torch.Tensor, media: list[tuple]):
-    """Token embeddings with the media rows in place, the visual mask and the DeepStack rows; for sounds also the features
-    and how many of each clip are valid."""
-    x = model.model.embed_tokens(ids)
+def embed(model: Thinker, batch: Batch, media: list[tuple]):
+    """Token embeddings [B, T, hidden] with the media rows in place, the DeepStack rows, and for sounds the encoder's rows [B, T', hidden]."""
+    x = model.model.embed_tokens(batch.ids)
     if torch.is_autocast_enabled(x.device.type):
         x = x.bfloat16()
-    visual, deepstack, heard = None, (), None
-    x = x.clone() if media else x
+    x, deepstack, hidden = x.flatten(0, 1), (), None
+    move = lambda tensor: tensor.to(x.device, non_blocking=True)  # noqa: E731
     for kind, *given in media:
         if kind == "audio":
-            hidden, valid = model.audio_tower(given[0].to(ids.device), given[1].to(ids.device))
-            x[ids == prompts.id["<|audio_pad|>"]] = hidden[valid].to(x.dtype)
-            heard = (hidden, valid.sum(1))
+            mel, frames, heard, _ = given
+            hidden, _ = model.audio_tower(move(mel), move(frames))
+            x = x.index_copy(0, batch.sounds, hidden.flatten(0, 1).index_select(0, move(heard)).to(x.dtype))
         else:
-            hidden, layers = model.visual(given[0].to(ids.device), *given[1:])
-            visual = ids == prompts.id["<|image_pad|>"]
-            x[visual] = hidden.flatten(0, 1).to(x.dtype)
-            deepstack = [d.flatten(0, 1).to(x.dtype) for d in layers]
-    return x, visual, deepstack, heard
+            seen, layers = model.visual(move(given[0]), *given[1:])
+            x = x.index_copy(0, batch.pictures, seen.flatten(0, 1).to(x.dtype))
+            deepstack = [d.flatten(0, 1) for d in layers]
+    return x.view(*batch.ids.shape, -1), deepstack, hidden
 
 
-def logits_of(model: Thinker, prompts: Prompts, batch: Batch, media):
+def logits_of(model: Thinker, batch: Batch, media):
     """At the N places where an answer is wanted: logits [N, V], the right tokens [N], their weights [N], which row [N]; and the
     features of sounds."""
     batch = batch.to(model.lm_head.weight.device)
-    x, visual, deepstack, hidden = embed(model, prompts, batch.ids, media)
-    x = model.model(x, batch.positions, visual, deepstack, mask=batch.mask())
-    wanted = batch.labels[:, 1:] != -100
-    logits = model.lm_head(x[:, :-1][wanted])
-    return logits.float(), batch.labels[:, 1:][wanted], batch.weights[:, 1:][wanted], wanted.nonzero()[:, 0], hidden
+    x, deepstack, hidden = embed(model, batch, media)
+    x = model.model(x, batch.positions, batch.pictures, deepstack, mask=batch.mask())
+    logits = model.lm_head(x.flatten(0, 1).index_select(0, batch.wanted))
+    return logits.float(), batch.answers, batch.weights, batch.of, hidden
 
 
-def phones_loss(head: nn.Linear, hidden: tuple, phones: list, alone: bool = False) -> torch.Tensor | None:
-    """CTC of the clips whose phones are known; `alone` the head learns, and not the encoder."""
-    known = [i for i, said in enumerate(phones) if said]
+def phones_loss(head: nn.Linear, hidden: torch.Tensor, frames: torch.Tensor, phones: list | None, alone: bool = False) -> torch.Tensor | None:
+    """CTC of the clips whose phones are known; `alone` the head learns, and not the encoder. frames [B] in main memory."""
+    known = [i for i, said in enumerate(phones or []) if said]
     if not known:
         return None
-    features, lengths = hidden[0][known], hidden[1][known] * STEPS
+    features = hidden if len(known) == len(hidden) else hidden.index_select(0, moved(known, hidden.device))
     logits = head(features.detach() if alone else features).float().view(len(known), features.shape[1] * STEPS, -1).log_softmax(-1).transpose(0, 1)
-    return ctc(logits, lengths, [phones[i] for i in known])
+    return ctc(logits, audio_tokens(frames[known]) * STEPS, [phones[i] for i in known])
 
 
 @torch.no_grad()
 def accuracy(model: Thinker, tasks: Tasks, rows: list[Row], media) -> float:
     """Share of answers that are right to the letter, teacher-forced on themselves (the same as greedy decoding)."""
     with torch.autocast(model.lm_head.weight.device.type, torch.bfloat16):
-        logits, labels, _, of, _ = logits_of(model, tasks.prompts, tasks.prompts.batch(rows), media)
+        logits, labels, _, of, _ = logits_of(model, tasks.prompts.batch(rows), media)
     wrong = of[logits.argmax(-1) != labels].unique()
     return 1 - len(wrong) / len(rows)
 
@@ -307,7 +310,7 @@ def main() -> None:
     parser.add_argument("--vision", type=Path, help="pretrained vision encoder, taken when pictures join in")
     parser.add_argument("--audio", type=Path, help="pretrained audio encoder, taken when sounds join in")
     parser.add_argument("--beside", type=Path, help="the --out of a training that runs at the same time: both take the mean of their weights")
-    parser.add_argument("--check", type=float, default=4, help="minutes between validations")
+    parser.add_argument("--check", type=float, default=4, help="minutes between validations; 0 for none")
     parser.add_argument("--phones", type=float, default=0.3, help="weight of the loss of a head that tells the phones (CTC)")
     parser.add_argument("--anew", action="store_true", help="begin the schedule with the weights that are there")
     parser.add_argument("--freeze", default="", help="parts whose weights stay: visual, audio_tower")
@@ -356,7 +359,7 @@ def main() -> None:
     draws = Draws(tasks, wanted, [shares[t] for t in wanted], args.larger, args.seed + step)
     if args.workers:
         torch.multiprocessing.set_sharing_strategy("file_system")
-        draws = torch.utils.data.DataLoader(draws, batch_size=None, num_workers=args.workers, prefetch_factor=3, multiprocessing_context="fork",
+        draws = torch.utils.data.DataLoader(draws, batch_size=None, num_workers=args.workers, prefetch_factor=3, multiprocessing_context="fork", pin_memory=args.device == "cuda",
                                             collate_fn=lambda drawn: drawn, worker_init_fn=lambda _: torch.set_num_threads(1))
     draws = iter(draws)
     clock = time.time if args.device == "cuda" else time.process_time  # minutes of one core, where it may have to share it
@@ -378,13 +381,13 @@ def main() -> None:
             told += task in HEARD
             with torch.autocast(args.device, torch.bfloat16):
                 if batch is None:
-                    _, mel, frames, said = media[0]
-                    hidden, valid = model.audio_tower(mel.to(args.device), frames.to(args.device))
-                    loss = phones_loss(phones, (hidden, valid.sum(1)), said, alone)
+                    _, mel, frames, _, said = media[0]
+                    hidden, _ = model.audio_tower(mel.to(args.device, non_blocking=True), frames.to(args.device, non_blocking=True))
+                    loss = phones_loss(phones, hidden, frames, said, alone)
                 else:
-                    logits, labels, weight, _, hidden = logits_of(model, prompts, batch, media)
-                    loss = (F.cross_entropy(logits, labels, reduction="none") * weight).sum() / weight.sum()
-                    said = phones_loss(phones, hidden, media[-1][3], alone) if hidden and args.phones else None
+                    logits, answers, weights, _, hidden = logits_of(model, batch, media)
+                    loss = (F.cross_entropy(logits, answers, reduction="none") * weights).sum() / weights.sum()
+                    said = phones_loss(phones, hidden, media[-1][2], media[-1][4], alone) if hidden is not None and args.phones else None
                     total = loss if said is None else loss + args.phones * said
             ((args.phones * loss if batch is None else total) / args.draws).backward()
             loss = loss.detach()  # without waiting for a GPU
@@ -392,6 +395,8 @@ def main() -> None:
         optimizer.step(lr)
         average.update(model)
         step += 1
+        if args.device == "cuda" and step % 4 == 0:
+            torch.cuda.current_stream().synchronize()  # the clock is the GPU's, not that of a queue
         if args.beside and time.time() - met > 60:
             meet(model, args.out, args.beside, started)
             met = time.time()
@@ -400,11 +405,12 @@ def main() -> None:
         if clock() - saved > 120:
             save()
             saved = clock()
-        if clock() - checked > args.check * 60:
+        if args.check and clock() - checked > args.check * 60:
             print(f"step {step} {spent:.0f} s validation", json.dumps(validate(average.model, tasks, args, 100)), flush=True)
             checked = clock()
     save()
-    print("end", step, "validation", json.dumps(validate(average.model, tasks, args, 600)), flush=True)
+    if args.check:
+        print("end", step, "validation", json.dumps(validate(average.model, tasks, args, 600)), flush=True)
 
 
 if __name__ == "__main__":

@@ -353,12 +353,12 @@ class TextModel(nn.Module):
         return merged.cos(), merged.sin()
 
     def forward(self, x: Tensor, positions: Tensor, visual: Tensor | None = None, deepstack=(), caches=None, mask: Tensor | None = None) -> Tensor:
+        """x [B, T, hidden], positions [3, B, T]; `visual` [N] are the places of pictures' tokens in [B * T], to which `deepstack` [N, hidden] is added."""
         cos, sin = (t.to(x.dtype) for t in self.rope(positions))
         for i, layer in enumerate(self.layers):
             x = layer(x, cos, sin, caches[i] if caches is not None else None, mask)
             if visual is not None and i < len(deepstack):
-                x = x.clone()
-                x[visual] = x[visual] + deepstack[i]
+                x = x.flatten(0, 1).index_add(0, visual, deepstack[i].to(x.dtype)).view_as(x)
         return self.norm(x)
 
 

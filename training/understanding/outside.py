@@ -380,9 +380,9 @@ def by_kind(rng: random.Random, held_out: bool) -> str:
 
 def draw(rng: random.Random) -> str:
     kind = rng.random()
-    if kind < 0.15:
+    if kind < 0.25:
         return by_kind(rng, False)
-    return filled(rng.choice(NEAR if kind < 0.5 else OPEN if kind < 0.93 else HARD), rng, FREE)
+    return filled(rng.choice(NEAR if kind < 0.65 else OPEN if kind < 0.94 else HARD), rng, FREE)
 
 
 def question(rng: random.Random, held_out: bool = False) -> str:

@@ -18,18 +18,28 @@ class Turn:
 
 @dataclass
 class Batch:
-    """ids [B, T], positions [3, B, T], labels [B, T] (-100: not learnt), weights [B, T]; branches [B, T]: 0 is seen by all
-    that follows, others by themselves only; None where nothing branches."""
+    """ids [B, T], positions [3, B, T]; branches [B, T]: 0 is seen by all that follows, others by themselves only; None where nothing
+    branches. Of the N tokens that are to be said: wanted [N], the place before each in [B * T], answers [N], weights [N] and of [N],
+    the row. sounds and pictures: the places of their pads in [B * T]. All is known before a GPU begins, which then never waits."""
 
     ids: torch.Tensor
     positions: torch.Tensor
-    labels: torch.Tensor
-    weights: torch.Tensor
     branches: torch.Tensor | None
+    wanted: torch.Tensor
+    answers: torch.Tensor
+    weights: torch.Tensor
+    of: torch.Tensor
+    sounds: torch.Tensor
+    pictures: torch.Tensor
+
+    def each(self, change) -> Batch:
+        return Batch(*(x if x is None else change(x) for x in (getattr(self, f.name) for f in fields(self))))
+
+    def pin_memory(self) -> Batch:
+        return self.each(torch.Tensor.pin_memory)
 
     def to(self, device: str) -> Batch:
-        move = lambda x: x if x is None else x.to(device, non_blocking=True)  # noqa: E731
-        return Batch(*(move(getattr(self, f.name)) for f in fields(self)))
+        return self.each(lambda x: x.to(device, non_blocking=True))
 
     def mask(self) -> torch.Tensor:
         """Who may look where [B, 1, T, T], or [1, 1, T, T] where nothing branches."""
@@ -128,6 +138,9 @@ class Prompts:
         def padded(lists: list[list], value) -> torch.Tensor:
             return torch.tensor([x + [value] * (longest - len(x)) for x in lists])
 
+        ids, labels = padded([row.ids for row in rows], self.id["<|endoftext|>"]), padded([row.labels for row in rows], -100)
         branches = padded([row.branches for row in rows], 0) if any(row.branch > 1 for row in rows) else None
-        return Batch(padded([row.ids for row in rows], self.id["<|endoftext|>"]), padded([row.positions for row in rows], (0, 0, 0)).permute(2, 0, 1),
-                     padded([row.labels for row in rows], -100), padded([row.weights for row in rows], 0.0), branches)
+        of, at = (labels[:, 1:] != -100).nonzero().T
+        places = lambda pad: (ids == self.id[pad]).flatten().nonzero()[:, 0]  # noqa: E731
+        return Batch(ids, padded([row.positions for row in rows], (0, 0, 0)).permute(2, 0, 1), branches, of * longest + at, labels[of, at + 1],
+                     padded([row.weights for row in rows], 0.0)[of, at + 1], of, places("<|audio_pad|>"), places("<|image_pad|>"))

@@ -7,6 +7,7 @@ spectral losses leave of a buzz.
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import time
 
@@ -39,22 +40,35 @@ def fit_quantizer(store: SpeechStore, path: str) -> quantizer.Quantizer:
             return quantizer.Quantizer.from_state({name: value.float() for name, value in torch.load(made).items()})
     q = quantizer.Quantizer()
     q.fit(torch.from_numpy(store.features()[:250000].astype(np.float32)))
-    torch.save(q.state(), path)
-    return q
+    # Rounded before anything learns its codes: whoever loads the file makes the same ones.
+    torch.save({name: value.half() for name, value in q.state().items()}, path)
+    return fit_quantizer(store, path)
 
 
-def encode_store(store: SpeechStore, q: quantizer.Quantizer, path: str) -> torch.Tensor:
-    """Codes of every utterance, int16 [frames, groups], in the order of the index; extends an older file."""
+_encoded = None  # of a process: the quantizer, features and excitation
+
+
+def _set_up(*encoded) -> None:
+    global _encoded
+    _encoded = encoded
+    torch.set_num_threads(1)
+
+
+def _encode(at: int, to: int) -> np.ndarray:
+    q, rows, excitation = _encoded
+    return q.encode(torch.from_numpy(rows[at:to].astype(np.float32)), torch.from_numpy(excitation[at:to])).numpy()
+
+
+def encode_store(store: SpeechStore, q: quantizer.Quantizer, path: str, processes: int = 1) -> torch.Tensor:
+    """Codes of every utterance, int16 [frames, groups], in the order of the index, made in `processes`; extends an older file."""
     done = torch.load(path) if os.path.exists(path) else torch.zeros(0, config.CODE_GROUPS, dtype=torch.int16)
-    rows, excitation = store.features(), torch.from_numpy(store.excitation())
-    parts = [done]
-    for at in range(len(done), store.end, 65536):
-        to = min(store.end, at + 65536)
-        parts.append(q.encode(torch.from_numpy(rows[at:to].astype(np.float32)), excitation[at:to]))
-    codes = torch.cat(parts)
-    if len(codes) > len(done):
-        torch.save(codes, path + ".new")
-        os.replace(path + ".new", path)
+    pieces = [(at, min(store.end, at + 65536)) for at in range(len(done), store.end, 65536)]
+    if not pieces:
+        return done
+    with multiprocessing.get_context("fork").Pool(processes, _set_up, (q, store.features(), store.excitation())) as pool:
+        codes = torch.cat([done, *map(torch.from_numpy, pool.starmap(_encode, pieces, 1))])
+    torch.save(codes, path + ".new")
+    os.replace(path + ".new", path)
     return codes
 
 

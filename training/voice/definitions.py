@@ -1,13 +1,16 @@
-"""WordNet's definitions as sentences, and long sentences of definitions and examples; none of them holds a sentence kept for validation."""
+"""WordNet's definitions as sentences, long sentences of definitions and examples, pieces of long ones; and what of all texts is too
+near to a sentence kept for validation."""
 
 from __future__ import annotations
 
 import random
 import re
 
-from english import HELD_OUT, WORDNET, examples, written_number_sentences
+import config
+from english import HELD_OUT, PARTS, examples, synsets, written_number_sentences
 
 MOST_CHARACTERS = 110
+SHARED_WORDS = 7  # in a row that a text may not share with a kept sentence
 JOINED = (", and ", ", and ", ", but ", "; ", ", or ", " because ", " when ", ", ", ". ")
 # As one says what a word means; a definition is as often said alone.
 SAID = {
@@ -22,13 +25,8 @@ SAID_OF_ALL = "{word} means {it}|the word {word} means {it}|{word}, {it}|{word}:
 def _definitions() -> list[tuple[str, str, str]]:
     """(word, part of speech, definition) of WordNet; of each, the pieces that are letters and plain punctuation only."""
     found = []
-    for part in SAID:
-        for line in open(WORDNET / f"data.{part}", encoding="latin-1"):
-            if line.startswith("  "):
-                continue
-            fields, gloss = line.split("|", 1)
-            fields = fields.split()
-            words = [re.sub(r"\(.*", "", w).replace("_", " ") for w in fields[4 : 4 + 2 * int(fields[3], 16) : 2]]
+    for part in PARTS:
+        for words, gloss in synsets(part):
             words = [w for w in words if re.fullmatch(r"[A-Za-z][A-Za-z' -]+", w)]
             for piece in re.sub(r"\([^)]*\)", " ", gloss.split('"')[0]).split(";"):
                 piece = re.sub(r"\s+(?=[\s,])", "", piece).strip(" \n,:.")
@@ -56,18 +54,52 @@ def _letters(text: str) -> str:
     return " " + " ".join(re.findall(r"[a-z']+", text.lower())) + " "
 
 
-def without_kept(texts: list[str]) -> list[str]:
-    """Those that hold no sentence kept for validation or for eval_voice."""
-    kept = [_letters(text) for text in examples()[1] + [said for _, said in written_number_sentences(HELD_OUT)]]
-    return [text for text, letters in zip(texts, map(_letters, texts)) if not any(sentence in letters for sentence in kept)]
+def _rows_of_words(text: str) -> set[tuple[str, ...]]:
+    """All SHARED_WORDS words in a row of a text."""
+    words = _letters(text).split()
+    return {tuple(words[at : at + SHARED_WORDS]) for at in range(len(words) - SHARED_WORDS + 1)}
 
 
-def definitions(count: int, seed: int = 15) -> list[str]:
+def apart_from(kept: list[str], texts: list[str]) -> list[str]:
+    """Those that are no sentence of `kept`, nor one of eval_voice, share no SHARED_WORDS words in a row with one, and do not hold a
+    shorter one of eval_voice."""
+    tried = examples()[1] + [said for _, said in written_number_sentences(HELD_OUT)]
+    whole = {_letters(text) for text in kept + tried}
+    rows = set().union(*map(_rows_of_words, kept + tried))
+    short = [letters for letters in map(_letters, tried) if len(letters.split()) < SHARED_WORDS]
+
+    def apart(text: str) -> bool:
+        letters = _letters(text)
+        return letters not in whole and rows.isdisjoint(_rows_of_words(text)) and not any(sentence in letters for sentence in short)
+
+    return [text for text in texts if apart(text)]
+
+
+def passages(text: str, most: int = config.GENERATION["talker_passage_characters"]) -> list[str]:
+    """A sentence as the engine cuts it (src/reading/passages.cc): after the last comma that leaves at most `most` characters, else
+    between words."""
+    found = []
+    while len(text) > most:
+        spaces = [at for at in range(most, most // 3, -1) if at < len(text) and text[at] == " "]
+        at = next((at for at in spaces if text[at - 1] in ",;:"), spaces[0] if spaces else most)
+        found.append(text[:at].strip())
+        text = text[at:].strip()
+    return found + [text]
+
+
+def pieces(texts: list[str]) -> list[str]:
+    """The passages of those that are more than one."""
+    cut = [found for found in map(passages, texts) if len(found) > 1]
+    return list(dict.fromkeys(piece for found in cut for piece in found if len(piece) > 5 and _letters(piece).strip()))
+
+
+def definitions(count: int | None = None, seed: int = 15) -> list[str]:
+    """`count` of them, or all."""
     r = random.Random(seed)
     found = _definitions()
     r.shuffle(found)
     made = dict.fromkeys(_ended(_defined(*definition, r), r) for definition in found)
-    return without_kept([text for text in made if len(text) <= MOST_CHARACTERS][: count + count // 20])[:count]
+    return [text for text in made if len(text) <= MOST_CHARACTERS][:count]
 
 
 def long_sentences(count: int, seed: int = 16) -> list[str]:
@@ -82,7 +114,7 @@ def long_sentences(count: int, seed: int = 16) -> list[str]:
             text = _joined(text, next(parts, "and so on"), r.choice(JOINED))
         text = _ended(text, r)
         made.append(_piece(text, r) if r.random() < 0.35 else text)
-    return without_kept([text for text in made if len(text) <= MOST_CHARACTERS][: count + count // 20])[:count]
+    return [text for text in made if len(text) <= MOST_CHARACTERS][:count]
 
 
 def _joined(text: str, other: str, by: str) -> str:

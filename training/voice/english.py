@@ -1,7 +1,9 @@
-"""Sentences of plain English for the voice: WordNet's examples, lists of words, numbers, dates, times and amounts as people say them."""
+"""Sentences of plain English for the voice: WordNet's examples, lists of words and of all its lemmas, numbers, dates, times and amounts as
+people say them."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from pathlib import Path
@@ -10,6 +12,7 @@ from texts import COLOURS, NAMES, OBJECTS, PLACES, THINGS, number_words
 
 WORDNET = Path("/usr/share/wordnet")  # Debian's wordnet-base
 PRONOUNCED = Path("/usr/share/pocketsphinx/model/en-us/cmudict-en-us.dict")  # Debian's pocketsphinx-en-us
+PARTS = ("noun", "verb", "adj", "adv")
 HELD_OUT = 150
 MONTHS = "January February March April May June July August September October November December".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
@@ -58,17 +61,25 @@ def number_sentence(r: random.Random) -> str:
     ])  # fmt: skip
 
 
-def _examples() -> list[str]:
-    """WordNet's quoted examples that are letters and plain punctuation only."""
+def synsets(part: str):
+    """(words as they are written, gloss) of each of WordNet's synsets of a part of speech."""
     if not WORDNET.is_dir():
         raise SystemExit(f"{WORDNET} is missing: install the package wordnet-base")
+    for line in open(WORDNET / f"data.{part}", encoding="latin-1"):
+        if not line.startswith("  "):
+            fields, gloss = line.split("|", 1)
+            fields = fields.split()
+            yield [re.sub(r"\(.*", "", w).replace("_", " ") for w in fields[4 : 4 + 2 * int(fields[3], 16) : 2]], gloss
+
+
+def _examples() -> list[str]:
+    """WordNet's quoted examples that are letters and plain punctuation only."""
     found: dict[str, None] = {}
-    for part in ("noun", "verb", "adj", "adv"):
-        for line in open(WORDNET / f"data.{part}", encoding="latin-1"):
-            if not line.startswith("  "):
-                for example in re.findall(r'"([^"]+)"', line.split("|", 1)[1]):
-                    if re.fullmatch(r"[A-Za-z][A-Za-z' ,;:.!?-]{8,109}", example := example.strip()) and example.count(" ") >= 2:
-                        found[example] = None
+    for part in PARTS:
+        for _, gloss in synsets(part):
+            for example in re.findall(r'"([^"]+)"', gloss):
+                if re.fullmatch(r"[A-Za-z][A-Za-z' ,;:.!?-]{8,109}", example := example.strip()) and example.count(" ") >= 2:
+                    found[example] = None
     return list(found)
 
 
@@ -86,12 +97,44 @@ def examples(seed: int = 5) -> tuple[list[str], list[str]]:
     return [text for text in found if text not in kept], long
 
 
+def _lemmas() -> set[str]:
+    """All of WordNet's, in small letters, with "_" for a space."""
+    return {line.split()[0] for part in PARTS for line in open(WORDNET / f"index.{part}") if not line.startswith(" ")}
+
+
+AROUND_LEMMAS = "The words are {}|I know {}|It is {}|They said {}|We saw {}|Not {}|The {}|Is it {}?|This is about {}|Have you heard of {}?".split("|")
+
+
+def lemma_lists(rounds: int = 2, seed: int = 44) -> list[str]:
+    """Every lemma of WordNet of up to three words, names with their capitals, `rounds` times, in lists of two to five."""
+    written: dict[str, str] = {}
+    for part in ("noun", "adj"):
+        for words, _ in synsets(part):
+            for word in words:
+                if word != word.lower():
+                    written.setdefault(word.lower(), word)
+    lemmas = sorted(lemma.replace("_", " ") for lemma in _lemmas())
+    lemmas = [written.get(w, w) for w in lemmas if re.fullmatch(r"[a-z][a-z' -]{1,26}", w) and w.count(" ") <= 2]
+    r = random.Random(seed)
+    made: list[str] = []
+    for _ in range(rounds):
+        left = iter(r.sample(lemmas, len(lemmas)))
+        while words := list(itertools.islice(left, r.choice([2, 3, 3, 4, 4, 5]))):
+            *others, last = words
+            last_after = r.choice([" and ", " or ", ", and "]) + last if others else last
+            text = r.choice([", ".join(words), ", ".join(words), " ".join(words), ", ".join(others) + last_after])
+            text = r.choice(AROUND_LEMMAS).format(text) if r.random() < 0.2 else text
+            text = text[0].upper() + text[1:] if r.random() < 0.85 else text
+            made.append(text if text[-1] in ".?" or r.random() < 0.15 else text + ".")
+    return made
+
+
 def word_lists(count: int, seed: int = 6) -> list[str]:
     """Four words each, common and rare ones and a few names: how each is said, whatever stands around it."""
     if not PRONOUNCED.is_file():
         raise SystemExit(f"{PRONOUNCED} is missing: install the package pocketsphinx-en-us")
     pronounced = {line.split()[0] for line in open(PRONOUNCED)}
-    lemmas = {line.split()[0] for part in ("noun", "verb", "adj", "adv") for line in open(WORDNET / f"index.{part}") if not line.startswith(" ")}
+    lemmas = _lemmas()
     plain = sorted(w for w in pronounced if re.fullmatch(r"[a-z]{2,14}", w))
     stems = lambda w: {w, w.removesuffix("s"), w.removesuffix("es"), w.removesuffix("ed"), w.removesuffix("ing"), w.removesuffix("ing") + "e", w.removesuffix("d")}
     common = [w for w in plain if stems(w) & lemmas]

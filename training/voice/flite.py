@@ -24,6 +24,16 @@ class _Utterance(c.Structure):
     _fields_ = [(name, c.c_void_p) for name in ("features", "functions", "relations", "context")]
 
 
+_Listener = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_int, c.c_int, c.c_int, c.c_void_p)
+_STOP = _Listener(lambda *_: -1)
+
+
+class _Stream(c.Structure):
+    """Who is told when another `least` samples are there; flite goes on while it answers 0."""
+
+    _fields_ = [("least", c.c_int), ("listener", _Listener), ("utterance", c.c_void_p), ("item", c.c_void_p), ("data", c.c_void_p)]
+
+
 class _Voice(c.Structure):
     _fields_ = [("name", c.c_char_p), ("features", c.c_void_p)]
 
@@ -51,7 +61,7 @@ class Prediction:
     cepstra: np.ndarray  # [T, ORDER + 1] mel-cepstra of 16 kHz
     strengths: np.ndarray  # [T, 5] 0..1
     words: list[tuple[int, int, float, float]]
-    wave: np.ndarray  # [N] int16 at 16 kHz, as flite itself says it; rough unless `full`
+    wave: np.ndarray  # [N] int16 at 16 kHz, as flite itself says it; nothing unless `full`
 
 
 class Flite:
@@ -78,6 +88,9 @@ class Flite:
             ("delete_utterance", None, [c.c_void_p]),
             ("delete_track", None, [c.c_void_p]),
             ("flite_feat_set_int", None, [c.c_void_p, c.c_char_p, c.c_int]),
+            ("new_audio_streaming_info", c.c_void_p, []),
+            ("audio_streaming_info_val", c.c_void_p, [c.c_void_p]),
+            ("feat_set", None, [c.c_void_p, c.c_char_p, c.c_void_p]),
         ):
             function = getattr(lib, name)
             function.restype, function.argtypes = result, arguments
@@ -85,6 +98,12 @@ class Flite:
         register = getattr(library, f"register_cmu_us_{voice}")
         register.restype, register.argtypes = c.c_void_p, [c.c_void_p]
         self.voice = register(None)
+        features = c.cast(self.voice, c.POINTER(_Voice)).contents.features
+        lib.flite_feat_set_int(features, b"mlsa_speed_param", 0)
+        stream = lib.new_audio_streaming_info()
+        lib.feat_set(features, b"streaming_info", lib.audio_streaming_info_val(stream))
+        self.stream = c.cast(stream, c.POINTER(_Stream)).contents
+        self.stream.listener = _STOP
         self.database = _Database.in_dll(library, f"cmu_us_{voice}_cg_db")
         d = self.database
         filters = c.cast(d.filters, c.POINTER(c.POINTER(c.c_double)))
@@ -93,7 +112,8 @@ class Flite:
 
     def _rows(self, track: int) -> np.ndarray:
         t = c.cast(track, c.POINTER(_Track)).contents
-        return np.stack([np.ctypeslib.as_array(t.rows[i], (t.channels,)) for i in range(t.frames)]).astype(np.float64)
+        rows = c.cast(t.rows, c.POINTER(c.c_void_p))
+        return np.frombuffer(b"".join(c.string_at(rows[i], 4 * t.channels) for i in range(t.frames)), np.float32).reshape(t.frames, -1).astype(np.float64)
 
     def _items(self, utterance: int, relation: str):
         item = self.lib.relation_head(self.lib.utt_relation(utterance, relation.encode()))
@@ -102,9 +122,9 @@ class Flite:
             item = self.lib.item_next(item)
 
     def predict(self, text: str, full: bool = False) -> Prediction:
-        """What flite would say; `full` also makes its own sound as well as it can. Raises ValueError when it says nothing."""
+        """What flite would say; `full` also makes its own sound, which takes longer. Raises ValueError when it says nothing."""
         lib = self.lib
-        lib.flite_feat_set_int(c.cast(self.voice, c.POINTER(_Voice)).contents.features, b"mlsa_speed_param", 0 if full else 20)
+        self.stream.least = 1 << 30 if full else 0
         utterance = lib.flite_synth_text(text.encode(), self.voice)
         if not utterance:
             raise ValueError(f"flite says nothing for {text!r}")
@@ -120,7 +140,7 @@ class Flite:
             if not (np.isfinite(rows).all() and np.isfinite(strengths).all() and 0 <= f0.min() and f0.max() < 400 and np.abs(cepstra).max() < 50):
                 raise ValueError(f"flite says {text!r} in no voice of this world")
             w = c.cast(lib.utt_wave(utterance), c.POINTER(_Wave)).contents
-            wave = np.ctypeslib.as_array(w.data, (w.samples,)).copy()
+            wave = np.ctypeslib.as_array(w.data, (w.samples,)).copy() if full else np.zeros(0, np.int16)
             return Prediction(f0, cepstra, strengths.clip(0, 1), self._words(utterance, text), wave)
         finally:
             lib.delete_utterance(utterance)

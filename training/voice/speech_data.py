@@ -1,12 +1,16 @@
-"""What the voice says of many texts, as the rows and codes of vocoder.py, in growing files; resumable.
+"""What the voice says of many texts, as the rows and codes of vocoder.py, in growing files; in many processes, resumable.
 
 Only the first utterances are kept as sound, which the codec learns from; the talker learns from codes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import os
+import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +20,9 @@ from flite import ORDER, Flite
 
 COLUMNS = 8  # feature columns a frame, 10 ms each
 WIDTH = COLUMNS * (ORDER + 7)  # mel-cepstra, five strengths, voicing
+PART = 1024  # texts that are said before the files tell of them
 _TILT = np.array([1.1] + [0.0] * (ORDER - 1))  # of an average sound, around which quiet ones are drawn in
+_voice = None  # of a process: Flite and Vocoder
 
 
 def features(rows: vocoder.Rows) -> np.ndarray:
@@ -29,6 +35,34 @@ def features(rows: vocoder.Rows) -> np.ndarray:
     return x.reshape(-1, 2, ORDER + 7).mean(1).reshape(-1, WIDTH)
 
 
+@dataclass
+class Said:
+    """One text: float16 [frames, WIDTH], int16 [frames], int16 [frames * 1920] or None, and Rows.words."""
+
+    features: np.ndarray
+    excitation: np.ndarray
+    sound: np.ndarray | None
+    words: list[tuple[int, int, int]]
+
+
+def _set_up(voice: str) -> None:
+    global _voice
+    flite = Flite(voice)
+    _voice = flite, vocoder.Vocoder(flite)
+
+
+def say(job: tuple[str, bool]) -> Said | str:
+    """A text, with its sound if wanted; or why it cannot be said."""
+    text, heard = job
+    flite, maker = _voice
+    try:
+        rows = maker.rows(flite.predict(text))
+    except ValueError as error:
+        return str(error)
+    sound = (maker.sound(rows).clip(-0.98, 0.98) * 32767).astype(np.int16) if heard else None
+    return Said(features(rows).astype(np.float16), vocoder.excitation(rows).astype(np.int16), sound, rows.words)
+
+
 class SpeechStore:
     """`features.f16` [frames, WIDTH], `excitation.i16` [frames], `audio.i16` [frames of the first utterances, 1920], and
     `index.jsonl`, one {text, start, frames, kind, words, sound} a line; `sound` is where its sound starts, or None."""
@@ -38,47 +72,63 @@ class SpeechStore:
         self.folder = folder
         self.path = lambda name: os.path.join(folder, name)
         self.items: list[dict] = []
+        self.index_end = 0
         if os.path.exists(self.path("index.jsonl")):
-            self.items = [json.loads(line) for line in open(self.path("index.jsonl")) if line.endswith("\n")]
+            lines = [line for line in open(self.path("index.jsonl"), "rb") if line.endswith(b"\n")]
+            self.items, self.index_end = [json.loads(line) for line in lines], sum(map(len, lines))
         self.texts = {i["text"] for i in self.items}
         self.end = sum(i["frames"] for i in self.items)
         self.sound_end = sum(i["frames"] for i in self.items if i["sound"] is not None)
 
-    def add(self, texts: list[tuple[str, str]], sounds: int, voice: str = config.FLITE_VOICE) -> None:
-        """Says (text, kind) pairs that it has not; keeps the sound while fewer than `sounds` frames are kept."""
-        flite = Flite(voice)
-        maker = vocoder.Vocoder(flite)
-        for name in ("features.f16", "excitation.i16", "audio.i16"):
-            open(self.path(name), "ab").close()
-        with (open(self.path("features.f16"), "r+b") as rows_file, open(self.path("excitation.i16"), "r+b") as codes_file,
-              open(self.path("audio.i16"), "r+b") as audio, open(self.path("index.jsonl"), "a") as index):  # fmt: skip
-            rows_file.seek(self.end * WIDTH * 2)
-            codes_file.seek(self.end * 2)
-            audio.seek(self.sound_end * config.FRAME_SAMPLES * 2)
-            for text, kind in texts:
-                if text in self.texts:
-                    continue
-                try:
-                    rows = maker.rows(flite.predict(text))
-                except ValueError as error:
-                    print("skipped:", error)
-                    continue
-                sound = None
-                if self.sound_end < sounds or kind.endswith("held"):
-                    audio.write((maker.sound(rows).clip(-0.98, 0.98) * 32767).astype(np.int16).tobytes())
-                    audio.flush()
-                    sound = self.sound_end
-                rows_file.write(features(rows).astype(np.float16).tobytes())
-                codes_file.write(vocoder.excitation(rows).astype(np.int16).tobytes())
-                rows_file.flush()
-                codes_file.flush()
-                frames = len(rows.f0) // vocoder.STEPS
-                item = {"text": text, "start": self.end, "frames": frames, "kind": kind, "words": rows.words, "sound": sound}
-                index.write(json.dumps(item) + "\n")
-                self.items.append(item)
-                self.texts.add(text)
-                self.end += frames
-                self.sound_end += 0 if sound is None else frames
+    def add(self, texts: list[tuple[str, str]], sounds: int, processes: int = 1, voice: str = config.FLITE_VOICE) -> None:
+        """Says (text, kind) pairs that it has not, in `processes`; keeps the sound while fewer than `sounds` frames, about, are kept.
+        What is kept does not depend on how many processes there are."""
+        new: dict[str, str] = {}
+        for text, kind in texts:
+            if text not in self.texts:
+                new.setdefault(text, kind)
+        left = list(new.items())
+        if not left:
+            return
+        shown, before = time.time(), len(self.items)
+        with (self.opened("features.f16", self.end * WIDTH * 2) as rows, self.opened("excitation.i16", self.end * 2) as codes,
+              self.opened("audio.i16", self.sound_end * config.FRAME_SAMPLES * 2) as audio, self.opened("index.jsonl", self.index_end) as index,
+              multiprocessing.get_context("fork").Pool(processes, _set_up, (voice,)) as pool):  # fmt: skip
+            for at in range(0, len(left), PART):
+                part = left[at : at + PART]
+                jobs = [(text, self.sound_end < sounds or kind.endswith("held")) for text, kind in part]
+                lines = []
+                for (text, kind), said in zip(part, pool.imap(say, jobs, 8)):
+                    if isinstance(said, str):
+                        print("skipped:", said)
+                        continue
+                    rows.write(said.features.tobytes())
+                    codes.write(said.excitation.tobytes())
+                    frames, heard = len(said.excitation), said.sound is not None
+                    if heard:
+                        audio.write(said.sound.tobytes())
+                    item = {"text": text, "start": self.end, "frames": frames, "kind": kind, "words": said.words, "sound": self.sound_end if heard else None}
+                    lines.append(json.dumps(item) + "\n")
+                    self.items.append(item)
+                    self.texts.add(text)
+                    self.end += frames
+                    self.sound_end += frames if heard else 0
+                for file in (rows, codes, audio):  # before the index tells of it
+                    file.flush()
+                index.write("".join(lines).encode())
+                index.flush()
+                if time.time() - shown > 30:
+                    shown = time.time()
+                    print(f"said {len(self.items) - before} of {len(left)} texts, {self.end / 12.5 / 3600:.1f} hours in all", flush=True)
+        self.index_end = os.path.getsize(self.path("index.jsonl"))
+
+    @contextlib.contextmanager
+    def opened(self, name: str, end: int):
+        """A file to write on from byte `end`; what an interrupted run left behind it goes."""
+        with open(self.path(name), "r+b" if os.path.exists(self.path(name)) else "w+b") as file:
+            file.truncate(end)
+            file.seek(end)
+            yield file
 
     def audio(self) -> np.ndarray:
         """All sound as an int16 memory map [frames, 1920]."""

@@ -58,7 +58,7 @@ class Attention(nn.Module):
         scores = scores.masked_fill(torch.ones(t, t, dtype=torch.bool, device=q.device).triu(1), -1e9)
         guided = self.guide.any(2)
         wanted = scores.masked_fill(~self.guide, -1e9).logsumexp(2)
-        return (scores.logsumexp(2) - wanted)[guided].mean()
+        return (scores.logsumexp(2) - wanted).masked_fill(~guided, 0.0).sum() / guided.sum()  # without waiting for a GPU
 
 
 class Router(nn.Module):
@@ -193,6 +193,8 @@ class Talker(nn.Module):
         nn.init.normal_(self.hidden_projection.linear_fc2.bias, std=0.2)
         for name in ("linear_fc1.weight", "linear_fc1.bias", "linear_fc2.weight"):
             self.hidden_projection.get_parameter(name).requires_grad_(False)
+        ids = [c["codec_nothink_id"], c["codec_think_bos_id"], c["codec_think_eos_id"], c["speaker_id"]["calliope"], c["codec_pad_id"], c["codec_bos_id"]]
+        self.register_buffer("special_ids", torch.tensor(ids), persistent=False)
         for e in [self.model.codec_embedding, *self.code_predictor.model.codec_embedding]:
             nn.init.normal_(e.weight, std=0.3)
 
@@ -203,8 +205,6 @@ class Talker(nn.Module):
             x = x + e(codes[..., i + 1])
         return x
 
-    def special_rows(self, speaker: int, device=None):
+    def special_rows(self):
         """Codec rows of the nine assistant positions [9, D]; the first three are zero."""
-        c = self.c
-        ids = [c["codec_nothink_id"], c["codec_think_bos_id"], c["codec_think_eos_id"], speaker, c["codec_pad_id"], c["codec_bos_id"]]
-        return F.pad(self.model.codec_embedding(torch.tensor(ids, device=device)), (0, 0, 3, 0))
+        return F.pad(self.model.codec_embedding(self.special_ids), (0, 0, 3, 0))

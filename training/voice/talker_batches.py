@@ -11,8 +11,6 @@ from tokenizers import Tokenizer
 
 import config
 
-MEDIA = -1  # a row of the hidden projection: constant, whatever was seen or heard
-NONE = -2
 PREFIX_ROWS = 9
 
 
@@ -25,6 +23,7 @@ class Text:
         if isinstance(table, dict):
             table = next(iter(table.values()))
         self.table = table.float()
+        self.media = len(table)  # the id of a row of the hidden projection: constant, whatever was seen or heard
         self.im_start = self.tokenizer.token_to_id("<|im_start|>")
         self.im_end = self.tokenizer.token_to_id("<|im_end|>")
         self.tts_pad, self.tts_bos, self.tts_eos = ids["tts_pad_token_id"], ids["tts_bos_token_id"], ids["tts_eos_token_id"]
@@ -54,12 +53,12 @@ def random_user_part(text: Text, questions: list[list[int]], r: random.Random) -
     """Rows of the user turns; mostly short ones, which cost little."""
     rows: list[int] = []
     if r.random() < 0.6:
-        return text.user_turn(r.choice(questions)[: r.randint(1, 3)] if r.random() < 0.8 else [MEDIA] * r.randint(1, 3))
+        return text.user_turn(r.choice(questions)[: r.randint(1, 3)] if r.random() < 0.8 else [text.media] * r.randint(1, 3))
     for _ in range(1 if r.random() < 0.9 else 2):
         ids = list(r.choice(questions)) if questions and r.random() < 0.8 else []
         ids = ids[: r.randint(1, 14)] if r.random() < 0.5 else ids[:24]
         if r.random() < 0.15 or not ids:
-            ids = [MEDIA] * r.randint(3, 30) + ids
+            ids = [text.media] * r.randint(3, 30) + ids
         rows += text.user_turn(ids)
     return rows
 
@@ -96,19 +95,26 @@ def packed(lists: list[list], shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
 
 @dataclass
 class Batch:
-    """Right-padded rows: text ids [B, L], codes [B, L, groups] (-1 where none), targets [B, L] (-100 where none), length of each
-    prefix [B], and [lowest, highest) [B, L] of the rows that hold the word which the frame predicted at a row belongs to."""
+    """Rows [B, L], padded on the right, and the places in them, counted through the whole batch (0 .. B * L), of what else there is:
+    a GPU that looked for these itself would have to be waited for."""
 
-    ids: torch.Tensor
-    codes: torch.Tensor
-    target: torch.Tensor
-    prefix: torch.Tensor
-    lowest: torch.Tensor
+    ids: torch.Tensor  # [B, L] of the text
+    codes: torch.Tensor  # [F, groups] of all frames
+    at: torch.Tensor  # [F] rows that carry the frames
+    special: torch.Tensor  # [B * PREFIX_ROWS] rows before the one that predicts the first frame, and that one
+    asked: torch.Tensor  # [F + B] rows that predict a frame or the end
+    target: torch.Tensor  # [F + B] its first code, or CODEBOOK_SIZE for the end
+    chosen: torch.Tensor  # [N] frames that the code predictor learns from
+    lowest: torch.Tensor  # [B, L], with `highest` the rows that hold the word which the frame predicted at a row belongs to
     highest: torch.Tensor
 
     def to(self, device) -> Batch:
         """The same as int64 on the device."""
         return Batch(*(x.to(device, non_blocking=True).long() for x in vars(self).values()))
+
+    def pin_memory(self) -> Batch:
+        """The same where a GPU can fetch it by itself; called by torch's loader."""
+        return Batch(*(x.pin_memory() for x in vars(self).values()))
 
     def guide(self) -> torch.Tensor:
         """bool [B, L, L]: where row i is to look."""
@@ -116,8 +122,9 @@ class Batch:
         return (row >= self.lowest[..., None]) & (row < self.highest[..., None])
 
 
-def build(examples: Examples, picked, text: Text, questions: list[list[int]], r: random.Random, multiple: int = 1) -> Batch:
-    """The utterances `picked` after random user turns; the length is a multiple of `multiple`."""
+def build(examples: Examples, picked, text: Text, questions: list[list[int]], r: random.Random, multiple: int = 1, chosen: int = 0) -> Batch:
+    """The utterances `picked` after random user turns; the length is a multiple of `multiple`; `chosen` of the frames, or all where 0,
+    are for the code predictor."""
     built = []
     for i in picked:
         tokens, codes, words = examples.of(i)
@@ -125,31 +132,37 @@ def build(examples: Examples, picked, text: Text, questions: list[list[int]], r:
         built.append((len(prompt), prompt + text.later_rows(tokens.tolist(), len(codes)), codes, words))
     length = -(-max(len(rows) for _, rows, _, _ in built) // multiple) * multiple
     shape = (len(built), length)
-    ids, target = np.full(shape, NONE, np.int32), np.full(shape, -100, np.int16)
-    spoken = np.full((*shape, config.CODE_GROUPS), -1, np.int16)
-    lowest, highest = np.zeros(shape, np.int16), np.zeros(shape, np.int16)
+    ids, lowest, highest = np.zeros(shape, np.int32), np.zeros(shape, np.int16), np.zeros(shape, np.int16)
+    at, special, asked, target = [], [], [], []
     for b, (prefix, rows, codes, words) in enumerate(built):
         ids[b, : len(rows)] = rows
-        spoken[b, prefix : len(rows)] = codes
-        target[b, prefix - 1 : len(rows) - 1] = codes[:, 0]
-        target[b, len(rows) - 1] = config.CODEBOOK_SIZE  # stands for codec_eos
+        first = b * length + prefix
+        at.append(np.arange(first, b * length + len(rows), dtype=np.int32))
+        special.append(np.arange(first - PREFIX_ROWS, first, dtype=np.int32))
+        asked.append(np.arange(first - 1, b * length + len(rows), dtype=np.int32))
+        target.append(np.append(codes[:, 0], np.int16(config.CODEBOOK_SIZE)))  # stands for codec_eos
         ends = np.minimum(np.maximum.accumulate(words[:, 2]), len(codes))
         word = np.repeat(np.arange(len(words)), np.diff(ends, prepend=0))  # of each frame
         frame = np.arange(len(word))
         here = slice(prefix - 1, prefix - 1 + len(word))
         lowest[b, here] = prefix - 1 + words[word, 0]
         highest[b, here] = prefix - 1 + np.minimum(words[word, 1], frame + 1)
-    return Batch(*map(torch.from_numpy, (ids, spoken, target, np.array([b[0] for b in built], np.int32), lowest, highest)))
+    spoken = np.concatenate([codes for _, _, codes, _ in built])
+    some = np.arange(len(spoken), dtype=np.int32)
+    if chosen and len(some) > chosen:
+        some = np.array(r.sample(range(len(some)), chosen), np.int32)
+    joined = map(np.concatenate, (at, special, asked, target))
+    return Batch(*map(torch.from_numpy, (ids, spoken, *joined, some, lowest, highest)))
 
 
 class Batches(torch.utils.data.IterableDataset):
     """Batches of like length without end: a window is drawn by weight, sorted, then cut where a batch would have more than
     `rows` rows or `utterances` utterances."""
 
-    def __init__(self, examples: Examples, weights, text: Text, questions, seed: int, rows: int, utterances: int, window: int, multiple: int):
+    def __init__(self, examples: Examples, weights, text: Text, questions, seed: int, rows: int, utterances: int, window: int, multiple: int, chosen: int):
         self.examples, self.text, self.questions, self.seed = examples, text, questions, seed
         self.shares = np.asarray(weights) / np.sum(weights)
-        self.rows, self.utterances, self.window, self.multiple = rows, utterances, window, multiple
+        self.rows, self.utterances, self.window, self.multiple, self.chosen = rows, utterances, window, multiple, chosen
 
     def cut(self, window: np.ndarray) -> list[list[int]]:
         cut, part, longest = [], [], 0
@@ -171,4 +184,4 @@ class Batches(torch.utils.data.IterableDataset):
             parts = self.cut(window)
             r.shuffle(parts)
             for part in parts:
-                yield build(self.examples, part, self.text, self.questions, r, self.multiple)
+                yield build(self.examples, part, self.text, self.questions, r, self.multiple, self.chosen)

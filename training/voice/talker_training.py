@@ -17,32 +17,34 @@ import torch.nn.functional as F
 import config
 from optimizer import Average, Optimizer, meet
 from talker import Talker
-from talker_batches import MEDIA, PREFIX_ROWS, Batch, Batches, Examples, Text, build
+from talker_batches import PREFIX_ROWS, Batch, Batches, Examples, Text, build
 
 
-def input_rows(model: Talker, text: Text, ids, codes_in, prefix, corrupt: float = 0.0):
-    """Sum of text and codec rows [B, L, D] of text ids [B, L], codes [B, L, groups] and prefix lengths [B], all int64 on one device.
-    `corrupt` of the spoken frames are swapped for others."""
-    unique, inverse = torch.unique(ids, return_inverse=True)
-    table = model.text_projection(text.table.to(ids.device)[unique.clamp_min(0)])
-    media = model.hidden_projection.linear_fc2.bias
-    table = torch.where((unique == MEDIA)[:, None], media, table)
-    x = table[inverse]
-    spoken = codes_in[..., 0] >= 0
-    codes = codes_in[spoken]
-    if corrupt:
-        swap = torch.rand(len(codes), device=ids.device) < corrupt
-        codes = torch.where(swap[:, None], codes[torch.randperm(len(codes), device=ids.device)], codes)
-        # later groups are guessed wrong more often: far more of them, each group on its own
-        swap = torch.rand(codes.shape, device=ids.device) < 3 * corrupt
-        swap[:, 0] = False
-        others = torch.stack([c[torch.randperm(len(c), device=ids.device)] for c in codes.T], 1)
-        codes = torch.where(swap, others, codes)
-    x = x.index_put(tuple(spoken.nonzero().T), model.code_rows(codes), accumulate=True)
-    special = model.special_rows(config.TALKER["speaker_id"]["calliope"], ids.device)
-    at = prefix[:, None] - PREFIX_ROWS + torch.arange(PREFIX_ROWS, device=ids.device)
-    rows = torch.arange(len(ids), device=ids.device)[:, None].expand_as(at)
-    return x.index_put((rows, at), special.expand(len(ids), -1, -1), accumulate=True)
+def text_rows(model: Talker, text: Text, ids):
+    """Rows [B, L, D] of text ids [B, L]; id `text.media` is a row of media."""
+    known = model.text_projection(text.table.to(ids.device))
+    return F.embedding(ids, torch.cat([known.float(), model.hidden_projection.linear_fc2.bias[None].float()]))
+
+
+def swapped(codes, share: float):
+    """codes [F, groups], some of them taken from other frames: `share` of whole frames; each later group on its own far more often,
+    as it is guessed wrong more often."""
+    swap = torch.rand(len(codes), device=codes.device) < share
+    codes = torch.where(swap[:, None], codes[torch.randperm(len(codes), device=codes.device)], codes)
+    swap = torch.rand(codes.shape, device=codes.device) < 3 * share
+    swap[:, 0] = False
+    others = torch.stack([c[torch.randperm(len(c), device=codes.device)] for c in codes.T], 1)
+    return torch.where(swap, others, codes)
+
+
+def input_rows(model: Talker, text: Text, ids, special, at=None, codes=None):
+    """Sum of text and codec rows [B, L, D] of text ids [B, L], of codes [F, groups] at rows `at` [F], and of the nine assistant
+    positions at rows `special` [9 B], counted through the batch; all int64 on one device."""
+    x = text_rows(model, text, ids)
+    spoken = torch.zeros_like(x).flatten(0, 1).index_copy(0, special, model.special_rows().float().repeat(len(ids), 1))
+    if codes is not None:
+        spoken = spoken.index_copy(0, at, model.code_rows(codes).float())
+    return x + spoken.view_as(x)
 
 
 def head_weight(model: Talker):
@@ -51,30 +53,26 @@ def head_weight(model: Talker):
     return torch.cat([w[: config.CODEBOOK_SIZE], w[config.TALKER["codec_eos_token_id"]][None]])
 
 
-def batch_loss(model: Talker, text: Text, batch: Batch, predictor_frames: int, corrupt: float):
-    """Loss of the first code group, losses of the later ones (over `predictor_frames` of the frames, or all where 0), how unevenly
-    experts are used, accuracy of the first group, and how far the guided heads look away from the word being spoken."""
+def batch_loss(model: Talker, text: Text, batch: Batch, corrupt: float):
+    """Loss of the first code group, losses of the later ones, how unevenly experts are used, accuracy of the first group, and how far
+    the guided heads look away from the word being spoken; `corrupt` of the spoken frames are swapped for others. Nothing here waits
+    for a GPU."""
     guided = [model.model.layers[i].self_attn for i in config.GUIDED_LAYERS]
     guide, target = batch.guide(), batch.target
     for attention in guided:
         attention.guide = guide
-    hidden = model.model(input_rows(model, text, batch.ids, batch.codes, batch.prefix, corrupt))
+    codes = swapped(batch.codes, corrupt) if corrupt else batch.codes
+    hidden = model.model(input_rows(model, text, batch.ids, batch.special, batch.at, codes)).flatten(0, 1)
     strayed = sum(attention.strayed for attention in guided) / len(guided)
     for attention in guided:
         attention.guide = None
-    wanted = target >= 0
-    picked, labels = hidden[wanted], target[wanted]
-    logits = picked @ head_weight(model).T
-    first = F.cross_entropy(logits, labels)
+    logits = hidden[batch.asked] @ head_weight(model).T
+    first = F.cross_entropy(logits, target)
+    chosen = batch.codes[batch.chosen]
     # the row that predicts a frame is the one before the row that carries it
-    next_codes = batch.codes.roll(-1, 1)[wanted]
-    frames = (labels < config.CODEBOOK_SIZE).nonzero()[:, 0]
-    if predictor_frames and len(frames) > predictor_frames:
-        frames = frames[torch.randperm(len(frames), device=frames.device)[:predictor_frames]]
-    chosen = next_codes[frames]
-    later = model.code_predictor.loss(picked[frames], model.model.codec_embedding(chosen[:, 0]), chosen)
+    later = model.code_predictor.loss(hidden[batch.at[batch.chosen] - 1], model.model.codec_embedding(chosen[:, 0]), chosen)
     balance = sum(layer.mlp.balance for layer in model.model.layers) if model.training else torch.zeros(())
-    accuracy = (logits.argmax(1) == labels).float().mean()
+    accuracy = (logits.argmax(1) == target).float().mean()
     return first, later, balance, accuracy, strayed
 
 
@@ -153,14 +151,15 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
             for k in range(0, len(some), 20):
                 batch = build(held_out, some[k : k + 20], text, questions, random.Random(k)).to(device)
                 with torch.autocast(device, torch.bfloat16):
-                    first, later, _, accuracy, strayed = batch_loss(ema.model, text, batch, 0, 0.0)
+                    first, later, _, accuracy, strayed = batch_loss(ema.model, text, batch, 0.0)
                 sums.append([x.item() for x in (first, accuracy, strayed, *later)])
             m = np.mean(sums, 0)
             print(f"  {kind}: first {m[0]:.3f} accuracy {m[1]:.3f} strayed {m[2]:.3f} later {m[3:].round(2)}", flush=True)
 
-    batches = Batches(examples, weights, text, questions, r.randrange(1 << 30), size.rows, size.utterances, size.window, size.multiple)
-    loader = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=size.workers, prefetch_factor=4 if size.workers else None)
-    began, running = clock(), []
+    batches = Batches(examples, weights, text, questions, r.randrange(1 << 30), size.rows, size.utterances, size.window, size.multiple, size.predictor_frames)
+    loader = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=size.workers, prefetch_factor=4 if size.workers else None,
+                                         pin_memory=device == "cuda")
+    began, running, utterances = clock(), [], 0
     shown = saved = checked = met = arrived = time.time()
     for batch in loader:
         done = minutes_in_all() / total_minutes
@@ -169,7 +168,7 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         rate = (peak_rate or size.peak_rate) * min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
         model.train()
         with torch.autocast(device, torch.bfloat16):
-            first, later, balance, accuracy, strayed = batch_loss(model, text, batch.to(device), size.predictor_frames, r.random() * 0.25)
+            first, later, balance, accuracy, strayed = batch_loss(model, text, batch.to(device), r.random() * 0.25)
         later = sum(later) / len(later)
         loss = first + 2 * later + 0.01 * balance + 0.3 * strayed
         loss.backward()
@@ -179,12 +178,15 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         if beside and time.time() - met > 60:
             meet(model, Path(folder), Path(beside), arrived)
             met = time.time()
-        running.append(torch.stack([first, accuracy, later, strayed, torch.tensor(float(len(batch.ids)), device=device)]).detach())
+        running.append(torch.stack([first, accuracy, later, strayed]).detach())
+        utterances += len(batch.ids)
         if time.time() - shown > 30:
-            m = torch.stack(running).mean(0).tolist()
-            print(f"talker step {step} first {m[0]:.3f} accuracy {m[1]:.3f} later {m[2]:.3f} strayed {m[3]:.3f} batch {m[4]:.1f} "
+            m = torch.stack(running).mean(0).tolist()  # the one time that a GPU is waited for
+            print(f"talker step {step} first {m[0]:.3f} accuracy {m[1]:.3f} later {m[2]:.3f} strayed {m[3]:.3f} batch {utterances / len(running):.1f} "
                   f"{len(running) / (time.time() - shown):.2f} steps/s {minutes_in_all():.1f} min", flush=True)
-            shown, running = time.time(), []
+            if not all(map(math.isfinite, m)):
+                raise SystemExit(f"the loss is no number; run again to go on from {path}")
+            shown, running, utterances = time.time(), [], 0
             if time.time() - saved > SAVE_EVERY_S:
                 save()
                 saved = time.time()
@@ -203,9 +205,8 @@ def generate(model: Talker, text: Text, user: list[int], sentences: list[list[in
     pick = pick or (lambda logits: logits.argmax(-1))
     device = text.table.device
     first_ids = torch.tensor([text.prompt_rows(user, s[0]) for s in sentences], device=device)
-    none = torch.full((*first_ids.shape, config.CODE_GROUPS), -1, device=device)
-    prefix = first_ids.shape[1]
-    x = input_rows(model, text, first_ids, none, torch.full((len(sentences),), prefix, device=device))
+    ends = (torch.arange(len(sentences), device=device) + 1)[:, None] * first_ids.shape[1]
+    x = input_rows(model, text, first_ids, (ends + torch.arange(-PREFIX_ROWS, 0, device=device)).flatten())
     later = torch.tensor([text.later_rows(s, max_frames) for s in sentences], device=device)
     cache = [[] for _ in model.model.layers]
     head = head_weight(model)

@@ -16,17 +16,19 @@ import random
 import sys
 from collections import Counter
 
-import torch
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # speech is made in as many processes as there are cores
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # batches are built in processes of their own
+os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")  # batches are of all lengths
+
+import torch  # noqa: E402
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # optimizer.py
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # batches are built in processes of their own
 
 import codec  # noqa: E402
 import config  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
-from definitions import definitions, long_sentences, without_kept  # noqa: E402
-from english import examples, number_sentences, word_lists  # noqa: E402
+from definitions import apart_from, definitions, long_sentences, pieces  # noqa: E402
+from english import examples, lemma_lists, number_sentences, word_lists  # noqa: E402
 from export import export  # noqa: E402
 from figures import figure_sentences  # noqa: E402
 from speech_data import SpeechStore  # noqa: E402
@@ -36,16 +38,21 @@ from talker_training import load_ready, train_talker  # noqa: E402
 from texts import made_sentences, word_sentences  # noqa: E402
 from verify import verify  # noqa: E402
 
-MADE, NUMBERS, LISTS = 3000, 5000, 13000
-DEFINITIONS, LONG, FIGURES = 21000, 10000, 10000
+MADE, NUMBERS, LISTS = 8000, 11000, 30000
+LONG, LONG_SEEDS = 30000, (16, 216, 316)  # of each seed
+AGAIN, FIGURES, PIECED = 30000, 40000, 16000  # definitions in other words; long texts cut into pieces, beside all examples
+LONGEST = 112  # characters
+LONGEST_FRAMES = 220
+ALWAYS = ("answer", "word")  # said whatever the share of the texts
+CPU_SHARE = 1 / 7
 SOUND_FRAMES = 12.5 * 3600 * 10  # that the codec learns from
 HELD_OUT = 60
-# Of the utterances the talker sees: all kinds first, then mostly what it will say. Of the answers kept back it sees some too,
-# so that they check nothing here.
-SHARES = {"answer": 0.1, "answer-held": 0.004, "word": 0.04, "made": 0.03, "english": 0.27, "list": 0.11, "number": 0.05, "definition": 0.18, "long": 0.12,
-          "figure": 0.1}  # fmt: skip
-LATE_SHARES = {"answer": 0.3, "answer-held": 0.03, "word": 0.04, "made": 0.03, "english": 0.2, "list": 0.08, "number": 0.04, "definition": 0.12, "long": 0.08,
-               "figure": 0.08}  # fmt: skip
+# Of the utterances the talker sees: all kinds, then mostly what it will say. Of the answers kept back it sees some too, so that
+# they check nothing here.
+SHARES = {"definition": 0.22, "long": 0.15, "answer": 0.116, "answer-held": 0.004, "english": 0.11, "lemma": 0.1, "figure": 0.08, "piece": 0.08, "list": 0.06,
+          "word": 0.03, "number": 0.03, "made": 0.02}  # fmt: skip
+LATE_SHARES = {"answer": 0.3, "answer-held": 0.03, "definition": 0.16, "long": 0.11, "english": 0.09, "lemma": 0.06, "figure": 0.06, "piece": 0.06, "list": 0.04,
+               "word": 0.04, "number": 0.03, "made": 0.02}  # fmt: skip
 
 
 def answer_split(path: str) -> tuple[list[str], list[str]]:
@@ -56,36 +63,44 @@ def answer_split(path: str) -> tuple[list[str], list[str]]:
     return answers[held:], answers[:held]
 
 
-def all_texts(answers_path: str | None) -> list[tuple[str, str]]:
-    """(text, kind) of all that is spoken, mixed so that any beginning of it has of everything; what is kept for validation first."""
+def all_texts(answers_path: str | None, share: float = 1.0) -> list[tuple[str, str]]:
+    """(text, kind) of all that is spoken, mixed so that any beginning of it has of everything; what is kept for validation first.
+    `share` of it is taken, and all of the kinds ALWAYS."""
     trained, held = answer_split(answers_path) if answers_path else ([], [])
     english, english_held = examples()
-    made = made_sentences(MADE + HELD_OUT)
-    numbers = number_sentences(NUMBERS + HELD_OUT, 8)
-    defined, long = definitions(DEFINITIONS + HELD_OUT), long_sentences(LONG + HELD_OUT)
-    figures = without_kept(figure_sentences(FIGURES + HELD_OUT))
-    kinds = {"answer": trained, "english": english, "list": word_lists(LISTS), "number": numbers[HELD_OUT:], "made": made[:MADE],
-             "definition": defined[HELD_OUT:], "long": long[HELD_OUT:], "figure": figures[HELD_OUT:],
-             "word": word_sentences(trained + held) if answers_path else []}
-    mixed = [(text, kind) for kind, texts in kinds.items() for text in texts]
-    random.Random(12).shuffle(mixed)
-    kept = {"answer-held": held, "english-held": english_held, "number-held": numbers[:HELD_OUT], "made-held": made[MADE:],
+    made, numbers, figures = made_sentences(MADE + HELD_OUT), number_sentences(NUMBERS + HELD_OUT, 8), figure_sentences(FIGURES + HELD_OUT)
+    defined = definitions()
+    long = [text for seed in LONG_SEEDS for text in long_sentences(LONG, seed)]
+    kept = {"answer-held": held, "english-held": english_held, "number-held": numbers[:HELD_OUT], "made-held": made[:HELD_OUT],
             "definition-held": defined[:HELD_OUT], "long-held": long[:HELD_OUT], "figure-held": figures[:HELD_OUT]}
+    kinds = {"english": english, "word": word_sentences(trained + held) if answers_path else [], "definition": defined + definitions(AGAIN, 115), "long": long,
+             "list": word_lists(LISTS), "lemma": lemma_lists(), "figure": figures, "number": numbers, "made": made}
+    answers = set(trained + held)
+    kept |= {kind: [text for text in texts if text not in answers] for kind, texts in kept.items() if kind != "answer-held"}
+    apart = [text for kind, texts in kept.items() if kind != "answer-held" for text in texts]
+    kind_of: dict[str, str] = {}
+    for kind, texts in kinds.items():
+        for text in texts:
+            if len(text) <= LONGEST and text not in answers:
+                kind_of.setdefault(text, kind)
+    kind_of = {text: kind_of[text] for text in apart_from(apart, list(kind_of))}
+    cut = [text for text, kind in kind_of.items() if kind in ("long", "definition", "figure")]
+    cut = random.Random(55).sample(cut, min(PIECED, len(cut))) + [text for text, kind in kind_of.items() if kind == "english"]
+    kind_of = dict.fromkeys(apart_from(apart, pieces(cut)), "piece") | kind_of | dict.fromkeys(trained, "answer")
+    mixed = sorted(kind_of.items())
+    random.Random(12).shuffle(mixed)
+    mixed = [(text, kind) for k, (text, kind) in enumerate(mixed) if kind in ALWAYS or k < share * len(mixed)]
     return [(text, kind) for kind, texts in kept.items() for text in texts] + mixed
-
-
-def make_data(out: str, answers_path: str | None) -> SpeechStore:
-    store = SpeechStore(os.path.join(out, "speech"))
-    store.add(all_texts(answers_path), SOUND_FRAMES)
-    return store
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
     parser.add_argument("--minutes", type=float, default=90, help="training time in all, data aside")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="that say texts and make codes of them")
+    parser.add_argument("--texts", type=float, metavar="SHARE", help="of all texts that are said; else all for a GPU, a seventh for a CPU")
     parser.add_argument("--answers")
     parser.add_argument("--questions", help="one user turn a line, spoken to the talker before the answers")
     parser.add_argument("--text-assets")
@@ -110,8 +125,10 @@ def main():
     os.makedirs(a.out, exist_ok=True)
     stages = a.stages.split(",")
 
-    store = make_data(a.out, a.answers) if "data" in stages else SpeechStore(os.path.join(a.out, "speech"))
-    codes = codec.encode_store(store, codec.fit_quantizer(store, os.path.join(a.out, "quantizer.pt")), os.path.join(a.out, "codes.pt"))
+    store = SpeechStore(os.path.join(a.out, "speech"))
+    if "data" in stages:
+        store.add(all_texts(a.answers, a.texts or (1.0 if a.device == "cuda" else CPU_SHARE)), SOUND_FRAMES, a.processes)
+    codes = codec.encode_store(store, codec.fit_quantizer(store, os.path.join(a.out, "quantizer.pt")), os.path.join(a.out, "codes.pt"), a.processes)
     both = "codec" in stages and "talker" in stages
     if "codec" in stages:
         part = a.minutes * (0.45 if both else 1)
@@ -119,7 +136,7 @@ def main():
     text = Text(**load_ready(a.text_assets)) if a.text_assets else None
     if "talker" in stages:
         text.table = text.table.to(a.device)
-        items = [i for i in store.items if i["start"] + i["frames"] <= len(codes)]
+        items = [i for i in store.items if i["start"] + i["frames"] <= len(codes) and i["frames"] <= LONGEST_FRAMES]
         shares = LATE_SHARES if a.late else SHARES
         if a.shares:
             shares = {kind: float(share) for kind, share in (part.split("=") for part in a.shares.split(","))}
