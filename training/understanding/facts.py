@@ -223,7 +223,12 @@ What do you do?
 Help
 What can I ask you?
 What are your skills?
-How do you help?""", """Can you tell me what you can do?
+How do you help?
+What can you help with?
+What are you good at?
+Tell me what you can help with.
+What sort of things can I ask you?
+What do you help people with?""", """Can you tell me what you can do?
 What can you help me with?
 Hey, what can you do?""", [{"a": CAN}])
     add("thanks", """Thank you!

@@ -123,14 +123,19 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         start_from(model, torch.load(start, map_location=device)["ema"])
     optimizer = Optimizer([(n, p, 1.0) for n, p in model.named_parameters()], betas=(0.9, 0.95))
     ema, step, spent = Average(model, size.average), 0, 0.0
-    if os.path.exists(path):
+
+    def load() -> tuple[int, float]:
+        """Steps and minutes of what was saved last."""
         state = torch.load(path, map_location=device)
         model.load_state_dict(state["model"])
         ema.model.load_state_dict(state["ema"])
         if "optimizer" in state:
             optimizer.load_state_dict(state["optimizer"])
-        ema.steps = step = state["step"]
-        spent = state["minutes"]
+        ema.steps = state["step"]
+        return state["step"], state["minutes"]
+
+    if os.path.exists(path):
+        step, spent = load()
     r = random.Random(step + 1000003 * seed)
     torch.manual_seed(step + 1000003 * seed)
     clock = time.time if device == "cuda" else time.process_time
@@ -159,7 +164,7 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
     batches = Batches(examples, weights, text, questions, r.randrange(1 << 30), size.rows, size.utterances, size.window, size.multiple, size.predictor_frames)
     loader = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=size.workers, prefetch_factor=4 if size.workers else None,
                                          pin_memory=device == "cuda")
-    began, running, utterances = clock(), [], 0
+    began, running, utterances, lowest, lost = clock(), [], 0, math.inf, 0
     shown = saved = checked = met = arrived = time.time()
     for batch in loader:
         done = minutes_in_all() / total_minutes
@@ -184,9 +189,15 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
             m = torch.stack(running).mean(0).tolist()  # the one time that a GPU is waited for
             print(f"talker step {step} first {m[0]:.3f} accuracy {m[1]:.3f} later {m[2]:.3f} strayed {m[3]:.3f} batch {utterances / len(running):.1f} "
                   f"{len(running) / (time.time() - shown):.2f} steps/s {minutes_in_all():.1f} min", flush=True)
-            if not all(map(math.isfinite, m)):
-                raise SystemExit(f"the loss is no number; run again to go on from {path}")
             shown, running, utterances = time.time(), [], 0
+            if not all(map(math.isfinite, m)) or m[0] > 1.5 * lowest:  # never save weights that have lost their way
+                lost += 1
+                if lost > 5 or not os.path.exists(path):
+                    raise SystemExit(f"the loss does not come down again; a lower --rate may help, going on from {path}")
+                print("lost its way: back to what was saved last", flush=True)
+                step, _ = load()
+                continue
+            lowest = min(lowest, m[0])
             if time.time() - saved > SAVE_EVERY_S:
                 save()
                 saved = time.time()
