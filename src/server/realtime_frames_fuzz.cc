@@ -103,6 +103,7 @@ class TinyDecoder : public api::MediaDecoder {
 };
 
 struct World {
+  asio::io_context io{1};  ///< longer than the worker thread, which may still hold its executor when a session has ended
   std::shared_ptr<TurnedEngine> engine = std::make_shared<TurnedEngine>();
   std::shared_ptr<Context> context =
       std::make_shared<Context>(ServerOptions{.worker_threads = 1}, engine, std::make_shared<TinyDecoder>());
@@ -181,7 +182,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   int ends[2];
   CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
   const int client = ends[1];
-  asio::io_context io(1);
+  asio::io_context& io = world.io;
   bool ended = false;
   {
     beast::tcp_stream stream(io);
