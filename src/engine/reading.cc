@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "engine/speech.h"
+#include "reading/pronunciations.h"
 
 namespace calliope::engine {
 namespace {
@@ -71,8 +72,9 @@ Result<Reading::Text> Reading::begin(int64_t sample) {
   sound_ = PassageSound();
   begin_sample_ = sample;
   Text text{.most_frames = frames_for(passage)};
-  TRY(text.tokens, model_->tokenizer.encode(
-                       std::string_view(spoken_.text).substr(passage.begin, passage.end - passage.begin), false));
+  const auto words = std::string_view(spoken_.text).substr(passage.begin, passage.end - passage.begin);
+  said_ = model_->generation.talker_reads_sounds ? reading::spelled_as_said(words) : reading::verbatim_text(words);
+  TRY(text.tokens, model_->tokenizer.encode(said_.text, false));
   model::Detokenizer detokenizer(model_->tokenizer);
   for (const int32_t token : text.tokens) text.pieces.push_back(detokenizer.push(token));
   return text;
@@ -91,7 +93,7 @@ int64_t Reading::pause_samples() const {
 
 assistant::SpokenMark Reading::place(const assistant::SpokenMark& mark) const {
   const reading::Passage& passage = passages_[next_ - 1];
-  const size_t at = std::min(passage.begin + mark.text_bytes, passage.end);
+  const size_t at = std::min(passage.begin + said_.source_bytes(mark.text_bytes), passage.end);
   return {spoken_.source_bytes(at), begin_sample_ + sound_.place_of(mark.samples)};
 }
 

@@ -63,6 +63,7 @@ class Reading {
   std::vector<reading::Passage> passages_;
   int64_t most_frames_ = 0;  // of any passage
   size_t next_ = 0;
+  reading::SpokenText said_;  ///< the passage, as the talker gets it
   PassageSound sound_;
   int64_t begin_sample_ = 0;
 };

@@ -54,6 +54,7 @@ Result<GenerationConfig> parse_generation_config(std::string_view json) {
   reader.integer("talker_max_new_tokens", most, 1, 1 << 20);
   config.talker_max_new_tokens = static_cast<int>(most);
   reader.boolean("talker_reads_words", config.talker_reads_words);
+  reader.boolean("talker_reads_sounds", config.talker_reads_sounds);
   int64_t characters = config.talker_passage_characters, sentences = config.talker_passage_sentences;
   reader.integer("talker_passage_characters", characters, 16, 1 << 14);
   config.talker_passage_characters = static_cast<int>(characters);

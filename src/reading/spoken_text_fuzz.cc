@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "reading/passages.h"
+#include "reading/pronunciations.h"
 #include "reading/spoken_text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -16,6 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const Passage& passage : passages(spoken.text, 1 + data[0])) {
     CHECK(passage.begin >= end && passage.end > passage.begin && passage.end <= spoken.text.size());
     end = passage.end;
+    const size_t bytes = passage.end - passage.begin;
+    const SpokenText said = spelled_as_said(std::string_view(spoken.text).substr(passage.begin, bytes));
+    CHECK(said.source_bytes(said.text.size()) == bytes);
   }
   return 0;
 }

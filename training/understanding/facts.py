@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from pathlib import Path
 
 from understanding import knowledge
 from understanding.knowledge import CAPITALS, COLOURS, LEGS, MONTHS, OPPOSITES, SOUNDS, UNITS
@@ -60,6 +61,14 @@ def spelled(word: str) -> str:
 # Words it learns to spell; those of knowledge.words() that are kept show whether it can spell others.
 SPELLED = sorted({w for w in WORDS if len(w) <= 9} | {w for of in knowledge.words().values() for w in of if not kept(w) and len(w) <= 9})
 
+
+def invented(rng: random.Random) -> str:
+    """The beginning of a word and the end of another, so that spelling is learnt and not only the words."""
+    start, end = rng.choice(SPELLED), rng.choice(SPELLED)
+    word = (start[: rng.randint(1, max(1, len(start) - 1))] + end[rng.randint(0, len(end) - 1) :])[:10]
+    return invented(rng) if len(word) < 3 or kept(word) else word
+
+
 # Each family: (kind, wordings to train on, wordings kept for validation, items); {…} are filled from an item.
 GREETING = "Hello! How can I help you?"
 WHO = "I am Calliope, a small assistant that can hear, see and speak."
@@ -71,12 +80,24 @@ OUTSIDE = "I am sorry, I do not know that."
 UNHEARD = "I am sorry, I did not hear that."  # when nobody speaks
 
 
+def further_wordings() -> dict[str, list[str]]:
+    """More ways to ask, by family: sections of wordings.txt."""
+    out: dict[str, list[str]] = {}
+    for line in Path(__file__).with_name("wordings.txt").read_text().split("\n"):
+        if line.startswith("["):
+            of = out.setdefault(line[1:-1], [])
+        elif line:
+            of.append(line)
+    return out
+
+
 def families() -> list[tuple[str, list[str], list[str], list[dict[str, str]]]]:
     """All families of typed questions."""
-    out = []
+    out, further = [], further_wordings()
 
     def add(kind: str, train: str, held: str, items: list[dict[str, str]], first: int = 0) -> None:
         """The `first` items are a family of their own: those asked aloud."""
+        train = "\n".join([train.strip(), *further.get(kind, [])])
         for name, part in ((kind, items[:first] if first else items), (f"further_{kind}", items[first:] if first else [])):
             if part:
                 out.append((name, train.strip().split("\n"), held.strip().split("\n"), part))
@@ -537,6 +558,9 @@ APART = {
     "difference": ["Subtract {b} from {a}.", "Take {b} away from {a}.", "What is {a} less {b}?", "What is left of {a} when I take away {b}?"],
     "product": ["Multiply {a} by {b}.", "What is the product of {a} and {b}?", "Multiply {a} and {b}."],
 }
+SUM += further_wordings()["sum_whole"]
+for _kind in APART:
+    APART[_kind] += further_wordings()[f"{_kind}_apart"]
 SIGNS = {"sum": (["+"], ["plus"]), "difference": (["-"], ["minus"]), "product": (["x", "*"], ["times", "multiplied by"])}
 
 
@@ -609,6 +633,9 @@ def question(rng: random.Random, held_out: bool = False) -> tuple[str, str, str]
         return arithmetic(rng, held_out)
     kind, train, held, items = rng.choices(FAMILIES, cum_weights=CUMULATED)[0]
     item = rng.choice(items)
+    if kind == "spelling" and not held_out and rng.random() < 0.5:
+        word = invented(rng)
+        item = {"q": word, "a": spelled(word)}
     asked = rng.choice(held if held_out else train).format(**item)
     if not held_out and rng.random() < 0.3:
         asked = polite(asked, kind, rng)
@@ -624,7 +651,7 @@ ARITHMETIC = 0.12  # of the questions
 
 def weights() -> list[float]:
     """Large families get more turns, but no family starves; the first ones together as many as all the others."""
-    drawn = [min(90.0 if kind == "spelling" else 40.0, max(8.0, (len(items) * len(train)) ** 0.5)) for kind, train, _, items in FAMILIES]
+    drawn = [min(90.0 if kind == "spelling" else 40.0, max(8.0, (len(items) * 10) ** 0.5)) for kind, _, _, items in FAMILIES]
     first = [kind in FIRST for kind, *_ in FAMILIES]
     total = {of: sum(w for w, f in zip(drawn, first) if f == of) for of in (True, False)}
     return [w / total[f] for w, f in zip(drawn, first)]

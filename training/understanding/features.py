@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from understanding import facts, noises, orders, sounds
 from understanding.audio_pretrain import PHONES
@@ -309,11 +310,14 @@ class Changer:
         return track[(self.rng.randrange(len(track)) + torch.arange(time)) % len(track)]
 
     def talking(self, time: int) -> torch.Tensor:
-        """Power [time, 128] of one to six people at once, nearer and farther."""
-        power = torch.zeros(time, 128)
-        for _ in range(self.rng.randint(1, 6)):
+        """Power [time, 128] of one to six people at once, nearer and farther, or of a crowd in a room that echoes."""
+        power, crowd = torch.zeros(time, 128), self.rng.random() < 0.5
+        for _ in range(self.rng.randint(7, 16) if crowd else self.rng.randint(1, 6)):
             voice = 10 ** self.part(self.rng.choice(self.rng.choice(self.people)).whole(), time)
             power += voice * (10 ** self.rng.uniform(-1.2, 0) / voice.mean().clamp(min=1e-12))
+        if crowd:
+            dying = torch.exp(-0.138 / self.rng.uniform(0.2, 1.0) * torch.arange(24.0))
+            power = F.conv1d(F.pad(power.T[:, None], (23, 0)), dying.flip(0)[None, None])[:, 0].T
         return power
 
     def only_noise(self, count: int) -> list[torch.Tensor]:

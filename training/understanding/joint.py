@@ -28,6 +28,7 @@ SHARES = {"text": 1.6, "outside": 0.5, "sum": 0.3, "digit": 1.5, "spoken": 1.2, 
           "noise": 0.4, "typed_order": 0.5, "phones": 1.0, "sight": 0.6, "drawing": 0.5}
 SIZES = {"text": 64, "outside": 48, "sum": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
          "noise": 10, "typed_order": 24, "phones": 40, "sight": 24, "drawing": 32}
+BESIDE = 6  # typed conversations in a row
 HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "sight"}
 
 
@@ -81,31 +82,38 @@ class Tasks:
             return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)))
         return getattr(self, task)(count)
 
+    def typed(self, turns: list[Turn], held: bool):
+        """Conversations in writing: several that begin alike lie in one row, so that little is padding."""
+        beside = 1 if held else BESIDE
+        return [self.around(turns[i : i + beside], held) for i in range(0, len(turns), beside)], []
+
     def text(self, count: int, held: bool = False):
-        return [self.around([self.fact(held)], held) for _ in range(count)], []
+        return self.typed([self.fact(held) for _ in range(count)], held)
 
     def outside(self, count: int, held: bool = False):
-        """What it does not know, beside some of what it does."""
-        known = 0 if held else count // 2
-        turns = [self.fact() for _ in range(known)] + [Turn(outside.question(self.rng, held), facts.OUTSIDE) for _ in range(count - known)]
-        return [self.around([turn], held) for turn in turns], []
+        """What it does not know, beside some of what it does, in part in the same words."""
+        pairs = [] if held else [outside.pair(self.rng) for _ in range(count // 5)]
+        turns = [turn for asked, known, answer in pairs for turn in (Turn(outside.worded(asked, self.rng), facts.OUTSIDE), Turn(outside.worded(known, self.rng), answer))]
+        known = 0 if held else (count - len(turns)) // 2
+        turns += [self.fact() for _ in range(known)] + [Turn(outside.question(self.rng, held), facts.OUTSIDE) for _ in range(count - known - len(turns))]
+        self.rng.shuffle(turns)
+        return self.typed(turns, held)
 
     def sum(self, count: int, held: bool = False):
         """Arithmetic, which takes more examples than anything else that it knows."""
-        return [self.around([Turn(*facts.arithmetic(self.rng, held)[1:])], held) for _ in range(count)], []
+        return self.typed([Turn(*facts.arithmetic(self.rng, held)[1:]) for _ in range(count)], held)
 
     def typed_order(self, count: int, held: bool = False):
         """Orders in writing, confirmed or as JSON."""
-        rows = []
+        turns = []
         for _ in range(count):
             slots = orders.draw(self.rng)
             text = orders.wording(slots, self.rng, held)
             if not held and self.rng.random() < orders.TYPED_SHARE:
                 text = text.lower().rstrip("?.")
             as_json = self.rng.random() < 0.5
-            turn = Turn(f"{text} {orders.JSON_QUESTION}", orders.as_json(slots)) if as_json else Turn(text, orders.confirmation(slots))
-            rows.append(self.around([turn], held))
-        return rows, []
+            turns.append(Turn(f"{text} {orders.JSON_QUESTION}", orders.as_json(slots)) if as_json else Turn(text, orders.confirmation(slots)))
+        return self.typed(turns, held)
 
     def heard(self, clips: list[torch.Tensor], asked: list[talk.Asked], phones: list | None = None, held: bool = False):
         """Conversations about clips, several about one."""

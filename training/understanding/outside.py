@@ -4,6 +4,7 @@ Two sets are kept for validation: the last wordings of each of KINDS with the th
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -66,6 +67,7 @@ ENDINGS = {"country": "nia land stan ria via burg ton que dor ras lia vania ica 
 
 UNTAUGHT = """Bolivia Israel Benin Sri~Lanka South~Africa Ivory~Coast Equatorial~Guinea Central~African~Republic Vatican~City San~Marino Puerto~Rico Greenland
 Bermuda Gibraltar Guam Aruba Curacao Nauru Tuvalu Kiribati Comoros Mauritius Seychelles Swaziland Trinidad Antigua Palestine Western~Sahara""".split()
+PLACES_FILE = Path(__file__).with_name("places.txt")  # further places that are not countries
 CITIES = """Munich Hamburg Lyon Nice Milan Naples Turin Venice Barcelona Seville Porto Geneva Zurich Salzburg Antwerp Rotterdam Bergen Gothenburg
 Krakow Istanbul Sydney Melbourne Toronto Montreal Vancouver Chicago Boston Miami Dallas Seattle Detroit Denver Houston Mumbai Kolkata Shanghai Osaka
 Kyoto Karachi Lagos Casablanca Dubai Liverpool Manchester Leeds Glasgow Belfast Cork Rio Guayaquil Medellin Cusco Marseille Cologne Frankfurt Leipzig
@@ -105,40 +107,27 @@ a swimming pool|a parsec|a fathom|a furlong|a nautical mile|a bushel|a hectare|a
 an orchestra|a cricket team|a choir|a harp|a cello|a chess set|a book|a library|a village|a train|a pyramid|a snowflake|a galaxy|a forest|a beehive|
 a sandwich|an army|a symphony|a film|a dictionary""".replace("\n", "").split("|")
 
-# What it does not know, by what it does: near to it, but for another thing.
-NEAR = """What is the capital of {nowhere}?|What's the capital of {nowhere}?|Which city is the capital of {nowhere}?|
-Tell me the capital of {nowhere}.|Name the capital of {nowhere}.|Capital of {nowhere}?|What is {nowhere}'s capital?|
-What is the capital city of {nowhere}?|{nowhere}: what is its capital?|Please tell me the capital of {nowhere}.|Do you know the capital of {nowhere}?|
-The capital of {nowhere}?|{city} is the capital of which country?|Which country is {city} the capital of?|Which country has {city} as its capital?|
-Of which country is {city} the capital?|{city} is the capital of?|Which continent is {no continent} in?|What continent is {no continent} on?|
-On which continent is {no continent}?|What is the currency of {no money}?|Which currency does {no money} use?|What money do people use in {no money}?|
-How do people pay in {no money}?|Which language do people speak in {no language}?|What language is spoken in {no language}?|
-What is the language of {no language}?|Which language is spoken in {no language}?|What is the opposite of {single}?|What's the opposite of {single}?|
-The opposite of {single}?|Tell me the opposite of {single}.|Which word is the opposite of {single}?|Do you know the opposite of {single}?|
-Give me the opposite of {single}.|What is the opposite of the word {single}?|What colour is {a uncoloured}?|What is the colour of {a uncoloured}?|
-What color is {a uncoloured}?|What's the colour of {a uncoloured}?|Which colour is {a uncoloured}?|Do you know the colour of {a uncoloured}?|
-Tell me the colour of {a uncoloured}.|What colour is my {uncoloured}?|What colour are {name}'s eyes?|What sound does {a mute} make?|
-What does {a mute} say?|Which sound does {a mute} make?|What noise does {a mute} make?|How does {a mute} sound?|Tell me the sound {a mute} makes.|
-How many legs does {a legless} have?|How many legs has {a legless}?|Tell me how many legs {a legless} has.|Count the legs of {a legless}.|
-What number of legs does {a legless} have?|How many arms does {a legless} have?|How many teeth does {a animal} have?|
-How many eyes does {a animal} have?|How many wings does {a animal} have?|How many sides does {a thing} have?|What is a baby {youngless} called?|
-What do you call a baby {youngless}?|What is a young {youngless} called?|What do you call a young {youngless}?|Where does {a homeless} live?|
-What does {a homeless} live in?|Where is the home of {a homeless}?|What is {a undefined}?|What kind of thing is {a undefined}?|
-What sort of thing is {a undefined}?|Tell me what {a undefined} is.|What type of thing is {a undefined}?|What is {undefined}?|What's {a undefined}?|
-What is the chemical symbol of {unsymboled}?|What is the symbol of {unsymboled}?|What is the symbol for {unsymboled}?|In which season is {holiday}?|
-Which season is {holiday} in?|How many days does {holiday} have?|Which day comes after {holiday}?|What comes after {word}?|What comes before {noun}?|
-Which month comes after {holiday}?|Which letter comes after {number}?|Which planet comes after {noun}?|Which number comes after {big}?|
-What comes before {big}?|How many {measure} are in {whole}?|How many {measure} are there in {whole}?|How many {measure} does {whole} have?|
-How many {measure} make {whole}?|How many {things} are in {whole}?|How many {things} are there in {nowhere}?|
-Tell me how many {measure} are in {whole}.|How many {measure} is {number} {measure}?|Convert {number} {measure} to {measure}.|
-What is {number} {measure} in {measure}?|How many {measure} are in {number} {measure}?|Is {noun} even or odd?|Write {word} in figures.|
-Write {big} in words.|Spell {word} backwards.|What is the past tense of {verb}?|What is another word for {adj}?|What is the comparative of {adj}?|
-What is a synonym of {word}?|Which city is the largest of {country}?|What is the national anthem of {country}?|What is the flag of {country}?|
+# Families of facts, and what fills their wordings so that nothing is known of it.
+UNKNOWN = {
+    "capital": {"q": "nowhere"}, "capital_of": {"q": "city"}, "continent": {"q": "no continent"}, "currency": {"q": "no money"}, "language": {"q": "no language"},
+    "opposite": {"q": "single"}, "colour": {"q": "a uncoloured"}, "sound": {"q": "a mute"}, "legs": {"q": "a legless"}, "sides": {"q": "a thing"},
+    "young": {"q": "youngless"}, "home": {"q": "a homeless"}, "kind": {"q": "a undefined"}, "symbol": {"q": "unsymboled"}, "season": {"q": "holiday"},
+    "month_days": {"q": "holiday"}, "unit": {"q": "measure", "w": "whole"}, "day_after": {"q": "holiday"}, "month_before": {"q": "holiday"},
+    "letter_after": {"q": "number"}, "planet_before": {"q": "noun"}, "number_after": {"q": "big"}, "number_before": {"q": "big"}, "in_words": {"q": "big"},
+    "even": {"q": "noun"},
+}  # fmt: skip
+
+# What no family asks, but nearly.
+NEAR = """What colour is my {uncoloured}?|How many arms does {a legless} have?|How many {things} are there in {nowhere}?|What colour is my {uncoloured}?|
+What colour are {name}'s eyes?|How many teeth does {a animal} have?|How many eyes does {a animal} have?|How many wings does {a animal} have?|
+How many {things} are in {whole}?|How many {measure} is {number} {measure}?|Convert {number} {measure} to {measure}.|
+What is {number} {measure} in {measure}?|How many {measure} are in {number} {measure}?|Write {word} in figures.|Spell {word} backwards.|
+What is the past tense of {verb}?|What is another word for {adj}?|What is the comparative of {adj}?|What is a synonym of {word}?|
+Which city is the largest of {country}?|What is the national anthem of {country}?|What is the flag of {country}?|
 Who was the first king of {country}?|What is the second city of {country}?|What is the old capital of {country}?|Which countries border {country}?|
 How large is {country}?|When did {country} become independent?|What are the people of {country} like?|Which letter comes after Z?|
 Which letter comes before A?|What letter comes after Z?|Which planet comes after Neptune?|Which planet comes before Mercury?|
-What is the thirteenth month?|Which month is the twentieth?|What is the eighth day of the week?|What comes after {big}?|
-How do you write {big} in words?|What is {big} in words?|Which number comes before {big}?""".replace("\n", "").split("|")
+What is the thirteenth month?|Which month is the twentieth?|What is the eighth day of the week?|How many days does {holiday} have?""".replace("\n", "").split("|")
 
 # Open ones, of all styles.
 OPEN = """Who is {person}?|Who was {person}?|Tell me about {person}.|When was {person} born?|When did {person} die?|Where was {person} born?|
@@ -210,7 +199,8 @@ What is the price of {a thing} in {place}?|How much is {number} {measure} of {su
 Where is {substance} found?|What is {substance} used for?|Is {substance} poisonous?|What is the density of {substance}?|Does {substance} burn?|
 How deep is the {nature}?|How old is the {nature}?|How far is the {nature}?|What lives in the {nature}?|Where is the nearest {nature}?|
 How was the {nature} formed?|Who owns the {nature}?|How do I grow {plant}?|When does {plant} flower?|Can I eat {plant}?|How tall is {a plant}?|
-Where does {plant} grow?|What is the news about {noun}?|What is new about {science}?|Is it true that {animals} {verb}?|
+Where does {plant} grow?|A large {thing}, please.|Could I have {a food} with {food}?|I want {a thing} with {a thing}.|One small {thing} please.|
+Can I get {things} without {food}?|I would like {a food} and {a food}.|Do you sell {food}?|May I have {number} {things}?|What is the news about {noun}?|What is new about {science}?|Is it true that {animals} {verb}?|
 Is it true that {name} has {a thing}?|What would happen without {noun}?|How many {things} are there in the world?|
 How many {animals} are there in {country}?|What are the rules of {act}?|How do I win at {act}?|Is {act} dangerous?|Who is the best at {act}?|
 Why do people like {act}?|When did {act} begin?|What equipment do I need for {act}?|{word}|{a noun}|{noun} and {noun}|the {adj} {thing}|
@@ -243,8 +233,13 @@ def held(thing: str) -> bool:
 
 def invented(kind: str, rng: random.Random) -> str:
     """A name nobody has heard, so that it is not the few in the lists that are unknown."""
-    name = "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(1, 2))) + rng.choice(ENDINGS[kind])
-    return name if kind == "word" else name.capitalize()
+    if kind == "country" and rng.random() < 0.5:  # begins as a known one does, or ends so
+        known = rng.choice(PIECES)
+        start = known[: rng.randint(2, max(2, len(known) - 2))] if rng.random() < 0.7 else rng.choice(SYLLABLES)
+        name = start + (rng.choice(ENDINGS[kind]) if rng.random() < 0.6 else rng.choice(PIECES)[-rng.randint(2, 5) :]).lower()
+    else:
+        name = "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(1, 2))) + rng.choice(ENDINGS[kind])
+    return name if kind == "word" else name[0].upper() + name[1:]
 
 
 def article(word: str) -> str:
@@ -309,7 +304,7 @@ def lists() -> dict[str, list[str]]:
         "undefined": but(noun, knowledge.KINDS),
         "unsymboled": but(of["substance"] + of["food"], knowledge.SYMBOLS),
     }
-    untaught = [w.replace("~", " ") for w in UNTAUGHT] + COUNTRIES
+    untaught = [w.replace("~", " ") for w in UNTAUGHT] + COUNTRIES + [p for p in PLACES_FILE.read_text().split("\n") if p]
     out["nowhere"] = untaught
     for slot, known in (("no continent", knowledge.CONTINENTS), ("no money", knowledge.CURRENCIES), ("no language", knowledge.LANGUAGES)):
         out[slot] = untaught + [country for country in facts.CAPITALS if country not in known]
@@ -319,6 +314,7 @@ def lists() -> dict[str, list[str]]:
     }
 
 
+PIECES = sorted({word for name in facts.CAPITALS for word in name.split() if word[0].isupper() and len(word) > 3})
 LISTS = lists()
 FREE = {kind: [w for w in words if not held(w)] or words for kind, words in LISTS.items()}
 KEPT = {kind: [w for w in words if held(w)] or words for kind, words in LISTS.items()}
@@ -378,11 +374,27 @@ def by_kind(rng: random.Random, held_out: bool) -> str:
     return facts.named(asked)
 
 
+NEIGHBOURS = [(train, items, UNKNOWN[name]) for kind, train, _, items in facts.FAMILIES if (name := kind.removeprefix("further_")) in UNKNOWN]
+
+OFTEN = list(itertools.accumulate(3 if slots["q"] in ("nowhere", "no continent", "no money", "no language") else 1 for _, _, slots in NEIGHBOURS))
+
+
+def pair(rng: random.Random) -> tuple[str, str, str]:
+    """In the same words a question about what it does not know, and one about what it knows with its answer."""
+    train, items, slots = rng.choices(NEIGHBOURS, cum_weights=OFTEN)[0]
+    wording, item = rng.choice(train), rng.choice(items)
+    while facts.plain(asked := wording.format(**{name: fill(slot, rng, FREE) for name, slot in slots.items()})) in KNOWN or facts.plain(asked) in ASKED:
+        pass
+    return asked, wording.format(**item), item["a"]
+
+
 def draw(rng: random.Random) -> str:
     kind = rng.random()
-    if kind < 0.25:
+    if kind < 0.2:
         return by_kind(rng, False)
-    return filled(rng.choice(NEAR if kind < 0.65 else OPEN if kind < 0.94 else HARD), rng, FREE)
+    if kind < 0.5:
+        return pair(rng)[0]
+    return filled(rng.choice(NEAR if kind < 0.6 else OPEN if kind < 0.94 else HARD), rng, FREE)
 
 
 def question(rng: random.Random, held_out: bool = False) -> str:
@@ -391,6 +403,11 @@ def question(rng: random.Random, held_out: bool = False) -> str:
         return by_kind(rng, True)
     while facts.plain(asked := draw(rng)) in KNOWN or facts.plain(asked) in ASKED:
         pass
+    return worded(asked, rng)
+
+
+def worded(asked: str, rng: random.Random) -> str:
+    """Sometimes with more words around it, sometimes as people type."""
     if rng.random() < 0.25:
         asked = facts.polite(asked, "", rng)
     return facts.as_typed(asked, rng) if rng.random() < 0.3 else asked

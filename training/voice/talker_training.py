@@ -7,6 +7,7 @@ import math
 import os
 import random
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,6 +166,7 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
     loader = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=size.workers, prefetch_factor=4 if size.workers else None,
                                          pin_memory=device == "cuda")
     began, running, utterances, lowest, lost = clock(), [], 0, math.inf, 0
+    recent: deque[torch.Tensor] = deque(maxlen=100)
     shown = saved = checked = met = arrived = time.time()
     for batch in loader:
         done = minutes_in_all() / total_minutes
@@ -184,20 +186,24 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
             meet(model, Path(folder), Path(beside), arrived)
             met = time.time()
         running.append(torch.stack([first, accuracy, later, strayed]).detach())
+        recent.append(first.detach())
         utterances += len(batch.ids)
         if time.time() - shown > 30:
             m = torch.stack(running).mean(0).tolist()  # the one time that a GPU is waited for
             print(f"talker step {step} first {m[0]:.3f} accuracy {m[1]:.3f} later {m[2]:.3f} strayed {m[3]:.3f} batch {utterances / len(running):.1f} "
                   f"{len(running) / (time.time() - shown):.2f} steps/s {minutes_in_all():.1f} min", flush=True)
             shown, running, utterances = time.time(), [], 0
-            if not all(map(math.isfinite, m)) or m[0] > 1.5 * lowest:  # never save weights that have lost their way
+            level = torch.stack(list(recent)).mean().item() if len(recent) == recent.maxlen else m[0]
+            if not all(map(math.isfinite, m)) or level > 1.5 * lowest:  # never save weights that have lost their way
                 lost += 1
                 if lost > 5 or not os.path.exists(path):
                     raise SystemExit(f"the loss does not come down again; a lower --rate may help, going on from {path}")
                 print("lost its way: back to what was saved last", flush=True)
                 step, _ = load()
+                recent.clear()
                 continue
-            lowest = min(lowest, m[0])
+            if len(recent) == recent.maxlen:  # of fewer steps it depends on what they happened to be of
+                lowest = min(lowest, level)
             if time.time() - saved > SAVE_EVERY_S:
                 save()
                 saved = time.time()

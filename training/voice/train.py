@@ -26,6 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 import codec  # noqa: E402
 import config  # noqa: E402
+import pronunciations  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
 from definitions import apart_from, definitions, long_sentences, pieces  # noqa: E402
 from english import examples, lemma_lists, number_sentences, word_lists  # noqa: E402
@@ -140,11 +141,17 @@ def main():
         shares = LATE_SHARES if a.late else SHARES
         if a.shares:
             shares = {kind: float(share) for kind, share in (part.split("=") for part in a.shares.split(","))}
+        sounds = pronunciations.load()
         used = [i for i in items if i["kind"] in shares]
+        used += pronunciations.respelled(used, sounds)
+        # Answers reach it as the thinker writes them, other texts mostly as they sound.
+        written = {kind: 0.7 if kind.startswith("answer") else 0.3 for kind in shares}
+        shares = {kind: share * written[kind] for kind, share in shares.items()} | {kind + pronunciations.SAID: share * (1 - written[kind]) for kind, share in shares.items()}
         trained = Examples(used, codes, text)
         number = Counter(i["kind"] for i in used)
         weights = [shares[i["kind"]] / number[i["kind"]] for i in used]
-        held = Examples([i for i in items if i["kind"].endswith("held") and i["kind"] not in shares], codes, text)
+        kept = [i for i in items if i["kind"].endswith("held") and i["kind"] not in shares]
+        held = Examples(kept + pronunciations.respelled(kept, sounds), codes, text)
         questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [trained.of(i)[0].tolist() for i in range(len(used))]
         minutes = a.minutes * (0.55 if both else 1)
         os.makedirs(a.talker_out or a.out, exist_ok=True)
