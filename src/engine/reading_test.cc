@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "engine/test_requests.h"
+#include "reading/pronunciations.h"
 
 namespace calliope::engine {
 namespace {
@@ -72,6 +73,28 @@ TEST(Reading, NanoReadsEveryPassageAndEndsInTime) {
   EXPECT_LT(seconds(static_cast<size_t>(last)), 0.5);
   EXPECT_GT(seconds(sink->samples.size()), 3.5);
   EXPECT_LT(seconds(sink->samples.size()), 12);
+}
+
+// calliope-nano's talker learned how words sound, so that is what it gets; what is marked is the text as it was written.
+TEST(Reading, NanoGetsWordsAsTheySound) {
+  const std::string text = "Enough, colonel. The 2 queues are through.";
+  auto reading = Reading::make(*nano(), reading_of(text), 1 << 12);
+  ASSERT_TRUE(reading) << reading.error().message;
+  std::string given;
+  while (reading->more()) {
+    const auto passage = reading->begin(0);
+    ASSERT_TRUE(passage) << passage.error().message;
+    std::string pieces;
+    for (const std::string& piece : passage->pieces) pieces += piece;
+    EXPECT_EQ(reading->place({pieces.size(), 0}).text_bytes, reading->read_bytes());
+    if (given.empty()) {
+      EXPECT_EQ(reading->place({pieces.find(','), 0}).text_bytes, text.find(','));
+    }
+    given += pieces + "|";
+  }
+  EXPECT_EQ(given, reading::spelled_as_said("Enough, colonel.").text + "|" +
+                       reading::spelled_as_said("The two queues are through.").text + "|");
+  EXPECT_NE(given.find("inuhf"), std::string::npos);
 }
 
 TEST(Reading, ALongerTextIsSpokenInPassagesOfOneSize) {

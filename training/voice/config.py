@@ -118,6 +118,7 @@ GENERATION = {
     "talker_max_new_tokens": 1024,
     "talker_alignment_heads": [[layer, 0] for layer in GUIDED_LAYERS],
     "talker_reads_words": True,
+    "talker_reads_sounds": True,
     "talker_passage_characters": 50,
     "talker_passage_sentences": 1,
 }

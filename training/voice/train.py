@@ -145,7 +145,7 @@ def main():
         used = [i for i in items if i["kind"] in shares]
         used += pronunciations.respelled(used, sounds)
         # Answers reach it as the thinker writes them, other texts mostly as they sound.
-        written = {kind: 0.7 if kind.startswith("answer") else 0.3 for kind in shares}
+        written = {kind: 0.7 if kind.startswith("answer") else 0.15 for kind in shares}
         shares = {kind: share * written[kind] for kind, share in shares.items()} | {kind + pronunciations.SAID: share * (1 - written[kind]) for kind, share in shares.items()}
         trained = Examples(used, codes, text)
         number = Counter(i["kind"] for i in used)
