@@ -118,7 +118,7 @@ UNKNOWN = {
 }  # fmt: skip
 
 # What no family asks, but nearly.
-NEAR = """What colour is my {uncoloured}?|How many arms does {a legless} have?|How many {things} are there in {nowhere}?|What colour is my {uncoloured}?|
+NEAR = """What colour is my {uncoloured}?|How many arms does {a legless} have?|How many {things} are there in {nowhere}?|
 What colour are {name}'s eyes?|How many teeth does {a animal} have?|How many eyes does {a animal} have?|How many wings does {a animal} have?|
 How many {things} are in {whole}?|How many {measure} is {number} {measure}?|Convert {number} {measure} to {measure}.|
 What is {number} {measure} in {measure}?|How many {measure} are in {number} {measure}?|Write {word} in figures.|Spell {word} backwards.|
