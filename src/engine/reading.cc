@@ -38,7 +38,7 @@ Result<Reading> Reading::make(const model::Model& model, const assistant::Reques
   assistant::Request conversation{.turns = request.turns};
   if (conversation.turns.empty()) conversation.turns.push_back({assistant::Role::user, {kNeutralTurn}});
   TRY(reading.prompt_.ids, prompt_ids(model, conversation));
-  const int64_t before = Speech::most_tokens(reading.prompt_.size(), 0);
+  const int64_t before = Speech::most_tokens(model.generation, reading.prompt_.size(), 0);
   reading.most_frames_ = std::min<int64_t>(max_frames(model.generation), most_tokens - before);
   if (reading.most_frames_ < 1) {
     return fail(ErrorCode::too_large,
@@ -62,7 +62,9 @@ int Reading::frames_for(const reading::Passage& passage) const {
 
 int64_t Reading::most_tokens() const {
   int64_t most = 0;
-  for (const auto& passage : passages_) most = std::max(most, Speech::most_tokens(prompt_.size(), frames_for(passage)));
+  for (const auto& passage : passages_) {
+    most = std::max(most, Speech::most_tokens(model_->generation, prompt_.size(), frames_for(passage)));
+  }
   return most;
 }
 

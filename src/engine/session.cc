@@ -85,7 +85,7 @@ void Session::begin(MediaCache* media, const KvMemory& memory, int64_t most_live
   if (!request_.read_aloud.empty()) return begin_reading();
   builder_.emplace(*model_, media);
   const int64_t room =
-      request_.speak ? std::min(most_.thinker, most_.talker - Speech::most_tokens(0, 0)) : most_.thinker;
+      request_.speak ? std::min(most_.thinker, most_.talker - Speech::most_tokens(model_->generation, 0, 0)) : most_.thinker;
   if (auto begun = builder_->begin(request_, {.live_seconds = most_live_seconds, .tokens = room}); !begun) {
     return fail(std::move(begun).error());
   }
@@ -153,7 +153,8 @@ Result<void> Session::end_building() {
   }
   speech_options_ = {
       .seed = request_.sampling.seed.value_or(std::random_device{}()),
-      .max_frames = static_cast<int>(std::max<int64_t>(0, needed.talker - Speech::most_tokens(prompt.size(), 0)))};
+      .max_frames = static_cast<int>(std::max<int64_t>(0, needed.talker - Speech::most_tokens(model_->generation, prompt.size(), 0))),
+      .lead_frames = model_->generation.talker_lead_frames};
   return {};
 }
 
@@ -165,7 +166,7 @@ void Session::take_scores() {
 
 // What is needed at most with a prompt of so many tokens.
 Result<KvMemory::Tokens> Session::fit(int64_t prompt) {
-  const int64_t talker = Speech::most_tokens(prompt, 0);
+  const int64_t talker = Speech::most_tokens(model_->generation, prompt, 0);
   if (prompt + 1 > most_.thinker || (request_.speak && talker + 1 > most_.talker)) {
     return calliope::fail(ErrorCode::too_large,
                           "the prompt has " + std::to_string(prompt) +
@@ -206,6 +207,7 @@ void Session::end_prompt() {
     const auto rows = static_cast<int64_t>(text_.media_hidden.size()) / width;
     speech_.emplace(*model_, text_.prompt, tensor::ConstRows{text_.media_hidden.data(), rows, width, width}, request_.voice,
                     speech_options_, talker_memory_);
+    if (model_->generation.talker_reads_sounds) spelling_.emplace(*model_);
   }
   text_.prompt.forget_rows();
 }
@@ -243,7 +245,7 @@ Result<void> Session::draw_from(std::span<float> logits) {
     written_bytes_ += written.size();
     speak_decided();
   } else if (speech_) {
-    speech_->push(token, written);
+    speak(token, written);
   }
   text_.token = token;
   return {};
@@ -290,6 +292,7 @@ void Session::end_text(assistant::FinishReason reason) {
   if (tools_ && tools_->calls() > 0 && reason == assistant::FinishReason::stop) reason = assistant::FinishReason::tool_calls;
   reason_ = reason;
   text_ended_ = true;
+  if (speech_ && spelling_) speak(spelling_->finish());
   if (speech_) speech_->finish_text();
 }
 

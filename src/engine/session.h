@@ -17,6 +17,7 @@
 #include "engine/sampler.h"
 #include "engine/scoring.h"
 #include "engine/speech.h"
+#include "engine/spoken_spelling.h"
 #include "engine/stop_strings.h"
 #include "engine/text_stage.h"
 #include "engine/tool_calls.h"
@@ -118,6 +119,8 @@ class Session {
   void end_text(assistant::FinishReason reason);
   void take_written(std::string_view text);
   void take_pieces(std::vector<ToolCallReader::Piece> pieces);
+  void speak(int32_t token, std::string_view text);
+  void speak(const std::vector<SpokenSpelling::Piece>& pieces);
   void speak_decided();
   void emit(std::string text);
   void send(assistant::Event event);
@@ -155,6 +158,7 @@ class Session {
   size_t written_bytes_ = 0;
   SpeechOptions speech_options_;
   std::optional<Reading> reading_;  // given text instead of an answer's
+  std::optional<SpokenSpelling> spelling_;  // of an answer's words, where the talker wants it
   std::optional<Speech> speech_;
   int frames_before_ = 0;           // of passages before this one
   size_t text_bytes_ = 0;         // sent

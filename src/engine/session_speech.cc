@@ -41,6 +41,7 @@ void Session::begin_passage() {
   if (!text) return fail(std::move(text).error());
   usage_.prompt_tokens += static_cast<int>(text->tokens.size());
   speech_options_.max_frames = text->most_frames;
+  speech_options_.lead_frames = model_->generation.talker_lead_frames;
   speech_.emplace(*model_, reading_->prompt(), tensor::ConstRows{}, request_.voice, speech_options_, talker_memory_);
   for (size_t i = 0; i < text->tokens.size(); ++i) speech_->push(text->tokens[i], text->pieces[i]);
   speech_->finish_text();
@@ -94,16 +95,33 @@ bool Session::resting() {
   return true;
 }
 
+void Session::speak(int32_t token, std::string_view text) {
+  if (spelling_)
+    speak(spelling_->push(text));
+  else
+    speech_->push(token, text);
+}
+
+// The first token of a piece stands for all of its text.
+void Session::speak(const std::vector<SpokenSpelling::Piece>& pieces) {
+  for (const auto& [tokens, text] : pieces) {
+    if (tokens.empty()) speech_->words().skip_text(text.size());
+    for (size_t i = 0; i < tokens.size(); ++i) speech_->push(tokens[i], i == 0 ? std::string_view(text) : std::string_view());
+  }
+}
+
 // Calls are not spoken. What is text all the same counts as text, so that the words after it are found.
 void Session::speak_decided() {
   for (; !written_.empty(); written_.pop_front()) {
     const Written& written = written_.front();
     const auto said = tools_->said(written.begin, written.end);
     if (said == ToolCallReader::Said::later) return;
-    if (said == ToolCallReader::Said::aloud)
-      speech_->push(written.token, written.text);
-    else
+    if (said == ToolCallReader::Said::aloud) {
+      speak(written.token, written.text);
+    } else {
+      if (spelling_) speak(spelling_->finish());
       speech_->words().skip_text(tools_->told(written.begin, written.end));
+    }
   }
 }
 

@@ -49,7 +49,7 @@ Speech::Speech(const model::Model& model, const Prompt& prompt, tensor::ConstRow
       residual_sampler_(sampler_options(model.generation.code_predictor, options.greedy), options.seed + 1),
       pick_code_([this](std::span<float> logits) { return pick(code_sampler_, logits); }),
       pick_residual_([this](std::span<float> logits) { return pick(residual_sampler_, logits); }),
-      frame_(static_cast<size_t>(model.config.talker.num_code_groups)), words_(words_options(model)) {
+      frame_(static_cast<size_t>(model.config.talker.num_code_groups)), words_(words_options(model)), lead_left_(options.lead_frames) {
   state_.gaze.heads = model.generation.talker_alignment_heads;
   code_sampler_.suppress(talker_.suppress_begin(), talker_.suppress_end(), talker_.config().codec_eos_token_id);
   const model::Config& config = model.config;
@@ -79,8 +79,8 @@ Speech::Speech(const model::Model& model, const Prompt& prompt, tensor::ConstRow
   talker_.project_text(start.rows(), start_rows_.rows());
 }
 
-int64_t Speech::most_tokens(int64_t prompt_tokens, int64_t max_frames) {
-  return prompt_tokens + model::Talker::kAssistantRows + max_frames;
+int64_t Speech::most_tokens(const model::GenerationConfig& generation, int64_t prompt_tokens, int64_t max_frames) {
+  return prompt_tokens + model::Talker::kAssistantRows + generation.talker_lead_frames + max_frames;
 }
 
 bool Speech::ready() const { return !done_ && (text_ended_ || text_.size() >= (begun_ ? 1u : 2u)); }
@@ -206,7 +206,7 @@ void Speech::step(std::span<Speech* const> speeches, SpeechScratch& s) {
       speech->text_.pop_front();
       given = 1;
     }
-    if (!speech->state_.gaze.heads.empty()) speech->words_.look(speech->state_.gaze.weights);
+    if (!speech->state_.gaze.heads.empty() && speech->lead_left_ == 0) speech->words_.look(speech->state_.gaze.weights);
     speech->watch_text(given);
     s.steps.push_back({.state = &speech->state_,
                        .next_text = text,
@@ -225,7 +225,9 @@ void Speech::finish_step(bool ended) {
     outcome_ = std::unexpected(not_finite("talker"));
     return;
   }
-  if (!ended) {
+  if (lead_left_ > 0) {
+    --lead_left_;
+  } else if (!ended) {
     ++frames_;
     codes_.insert(codes_.end(), frame_.begin(), frame_.end());
   }

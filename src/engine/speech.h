@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -20,11 +21,14 @@ struct SpeechOptions {
   bool greedy = false;
   uint64_t seed = 0;
   int max_frames = 4096;
+  int lead_frames = 0;  ///< before them, which are silence and neither heard nor counted (talker_lead_frames)
 };
 
-/// Frames that talker_max_new_tokens allows: the reference predicts the residual codes of a token only when it feeds it,
-/// so the last one gives no frame.
-inline int max_frames(const model::GenerationConfig& generation) { return generation.talker_max_new_tokens - 1; }
+/// Frames that talker_max_new_tokens allows beside the lead: the reference predicts the residual codes of a token only when
+/// it feeds it, so the last one gives no frame.
+inline int max_frames(const model::GenerationConfig& generation) {
+  return std::max(1, generation.talker_max_new_tokens - 1 - generation.talker_lead_frames);
+}
 
 class Speech;
 
@@ -50,10 +54,10 @@ class Speech {
   Speech(const Speech&) = delete;
   Speech& operator=(const Speech&) = delete;
 
-  /// Tokens of the talker that an answer to a prompt of so many tokens takes at most.
-  static int64_t most_tokens(int64_t prompt_tokens, int64_t max_frames);
+  /// Tokens of the talker that an answer to a prompt of so many tokens takes at most, with a lead as the checkpoint has it.
+  static int64_t most_tokens(const model::GenerationConfig& generation, int64_t prompt_tokens, int64_t max_frames);
 
-  /// The next token of the answer, in order, and the text it gives; not the end-of-turn token.
+  /// The next token of what is said, in order, and the text of the answer that it gives; not the end-of-turn token.
   void push(int32_t token, std::string_view text = {}) {
     text_.push_back(token);
     words_.push_text(text);
@@ -122,7 +126,7 @@ class Speech {
   int64_t given_ = 0;            // tokens of the text that the talker has taken
   Result<std::span<const float>> outcome_;
   std::unique_ptr<SpeechScratch> scratch_;  // of steps alone
-  int frames_ = 0;
+  int frames_ = 0, lead_left_ = 0;
   bool begun_ = false, text_ended_ = false, eos_given_ = false, done_ = false, finite_ = true;
 };
 

@@ -162,7 +162,9 @@ Result<void> speak(const model::Model& model, const Prompt& prompt, const Tensor
   }
   Tensor media({static_cast<int64_t>(rows.size()) / width, width});
   std::copy(rows.begin(), rows.end(), media.data());
-  Speech speech(model, prompt, media.rows(), voice, {.greedy = true, .max_frames = max_frames(model.generation)});
+  // As the reference: the answer's own tokens, and every frame.
+  const int frames = max_frames(model.generation) + model.generation.talker_lead_frames;
+  Speech speech(model, prompt, media.rows(), voice, {.greedy = true, .max_frames = frames});
   // The reference never feeds the last token to the thinker, so it is not spoken.
   for (size_t i = 0; i + 1 < ids.size(); ++i) speech.push(ids[i]);
   speech.finish_text();

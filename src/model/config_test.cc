@@ -153,7 +153,7 @@ TEST(GenerationJson, DefaultsAndMistakes) {
   EXPECT_TRUE(empty->talker.do_sample);
   const auto config = parse_generation_config(
       R"({"eos_token_id":[5,6],"temperature":0.5,"talker_top_k":3,"thinker_top_p":0.25,"talker_max_new_tokens":10,"other":{},
-          "talker_alignment_heads":[[1,0],[2,3]],"transcription_prompt":"Write.","transcription_seconds":8})");
+          "talker_alignment_heads":[[1,0],[2,3]],"talker_lead_frames":6,"transcription_prompt":"Write.","transcription_seconds":8})");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->eos_token_ids, (std::vector<int32_t>{5, 6}));
   EXPECT_FLOAT_EQ(config->thinker.temperature, 0.5f);
@@ -162,6 +162,8 @@ TEST(GenerationJson, DefaultsAndMistakes) {
   EXPECT_EQ(config->transcription_prompt, "Write.");
   EXPECT_EQ(config->transcription_seconds, 8);
   EXPECT_EQ(config->talker_alignment_heads, (std::vector<AttentionHead>{{1, 0}, {2, 3}}));
+  EXPECT_EQ(config->talker_lead_frames, 6);
+  EXPECT_EQ(empty->talker_lead_frames, 0);
   EXPECT_EQ(parse_generation_config("{\"eos_token_id\":7}")->eos_token_ids, std::vector<int32_t>{7});
   for (const auto& [text, field] : {std::pair<const char*, const char*>{"{\"temperature\":\"hot\"}", "temperature"},
                                     {"{\"temperature\":-1}", "temperature"},
@@ -174,6 +176,8 @@ TEST(GenerationJson, DefaultsAndMistakes) {
                                     {"{\"transcription_prompt\":7}", "transcription_prompt"},
                                     {"{\"transcription_seconds\":0}", "transcription_seconds"},
                                     {"{\"talker_alignment_heads\":[[1]]}", "talker_alignment_heads"},
+                                    {"{\"talker_lead_frames\":-1}", "talker_lead_frames"},
+                                    {"{\"talker_lead_frames\":1000}", "talker_lead_frames"},
                                     {"{\"talker_alignment_heads\":[[1,-2]]}", "talker_alignment_heads"},
                                     {"{\"talker_alignment_heads\":[1,2]}", "talker_alignment_heads"},
                                     {"{\"eos_token_id\":[1,\"2\"]}", "eos_token_id"},

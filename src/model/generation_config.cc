@@ -55,6 +55,9 @@ Result<GenerationConfig> parse_generation_config(std::string_view json) {
   config.talker_max_new_tokens = static_cast<int>(most);
   reader.boolean("talker_reads_words", config.talker_reads_words);
   reader.boolean("talker_reads_sounds", config.talker_reads_sounds);
+  int64_t lead = config.talker_lead_frames;
+  reader.integer("talker_lead_frames", lead, 0, 64);
+  config.talker_lead_frames = static_cast<int>(lead);
   int64_t characters = config.talker_passage_characters, sentences = config.talker_passage_sentences;
   reader.integer("talker_passage_characters", characters, 16, 1 << 14);
   config.talker_passage_characters = static_cast<int>(characters);

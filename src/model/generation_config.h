@@ -29,10 +29,12 @@ struct GenerationConfig {
   /// Heads of the talker that look at the word being spoken: talker_alignment_heads, [[layer, head], ...], as Whisper's
   /// alignment_heads. None: nothing is known of where its attention lies.
   std::vector<AttentionHead> talker_alignment_heads;
-  /// Given text is written out in words before it is spoken (talker_reads_words): for a talker that learned words alone.
+  /// Text is written out in words before it is spoken (talker_reads_words): for a talker that learned words alone.
   bool talker_reads_words = false;
   /// Its words are then spelled as they sound (talker_reads_sounds): for a talker that learned reading/pronunciations.h.
   bool talker_reads_sounds = false;
+  /// The talker's first frames (talker_lead_frames) are silence in which it reads ahead, and not heard.
+  int talker_lead_frames = 0;
   /// Given text is spoken in passages of at most so many characters (talker_passage_characters): what it knows well.
   int talker_passage_characters = 300;
   /// And of at most so many sentences (talker_passage_sentences); 0: any number.

@@ -124,6 +124,18 @@ std::string spoken(const Number& number, std::string_view before) {
   return is_year(number, before) ? year(number.whole) : quantity(number);
 }
 
+// What is reckoned out there is no year: "233 plus 884 is 1117".
+bool is_result(const Place& place) {
+  const std::string before = lower(place.before);
+  if (before != "is" && before != "equals" && before != "makes") return false;
+  constexpr size_t kNear = 40;
+  const size_t from = place.at > kNear ? place.at - kNear : 0;
+  std::string_view near = place.text.substr(from, place.at - from);
+  near.remove_prefix(near.find_last_of(".!?\n") + 1);  // of the same sentence; none: 0
+  return std::ranges::any_of(std::array{" plus ", " minus ", " times ", " divided by ", " + ", " * "},
+                             [&](const char* sign) { return near.find(sign) != std::string_view::npos; });
+}
+
 // What has more than one point, as versions and addresses do.
 MaybeSaid say_dotted(std::string_view text) {
   size_t at = 0, parts = 0;
@@ -197,7 +209,7 @@ MaybeSaid say_plain(const Place& place) {
     if (to && !beyond.starts_with('-') && (word_ends(beyond) || unit_at(beyond, bytes)))
       return Said{number->bytes + dash, spoken(*number, place.before) + " to"};
   }
-  return Said{number->bytes, spoken(*number, place.before)};
+  return Said{number->bytes, is_result(place) ? quantity(*number) : spoken(*number, place.before)};
 }
 
 // Groups of digits as they are told on the phone.

@@ -11,7 +11,7 @@ namespace calliope::reading {
 /// training/voice/pronunciations.py, which says how sounds are written.
 std::string_view pronunciation_lines();
 
-/// How a word sounds ("enough": "inuhf"), whatever its capitals; of a possessive it is enough to know the word before
+/// How a word sounds ("enough": "inxf"), whatever its capitals; of a possessive it is enough to know the word before
 /// it. Empty when it is not known.
 std::string pronunciation(std::string_view word);
 

@@ -27,10 +27,10 @@ TEST(Pronunciations, EveryLineIsFound) {
 }
 
 TEST(Pronunciations, CapitalsDoNotMatterAndWhatIsNotKnownIsEmpty) {
-  EXPECT_EQ(pronunciation("enough"), "inuhf");
-  EXPECT_EQ(pronunciation("Enough"), "inuhf");
+  EXPECT_EQ(pronunciation("enough"), "inxf");
+  EXPECT_EQ(pronunciation("Enough"), "inxf");
   EXPECT_EQ(pronunciation("COLONEL"), pronunciation("colonel"));
-  for (const char* word : {"", " ", "a", "enoughh", "enoug", "zzzz", "\n", "enough inuhf", "\xc3\xa9"})
+  for (const char* word : {"", " ", "a", "enoughh", "enoug", "zzzz", "\n", "enough inxf", "\xc3\xa9"})
     EXPECT_EQ(pronunciation(word), "") << word;
   EXPECT_EQ(pronunciation(std::string(100'000, 'a')), "");
 }
@@ -46,7 +46,7 @@ TEST(Pronunciations, OfAPossessiveTheWordIsEnough) {
 TEST(Pronunciations, OnlyWordsChange) {
   const auto sounds = pronunciation;
   EXPECT_EQ(spelled_as_said("Enough, colonel!").text, sounds("enough") + ", " + sounds("colonel") + "!");
-  EXPECT_EQ(spelled_as_said("thirty-nine").text, sounds("thirty") + "-" + sounds("nine"));
+  EXPECT_EQ(spelled_as_said("thirty-cousin").text, sounds("thirty") + "-" + sounds("cousin"));
   EXPECT_EQ(spelled_as_said("a xqzzt, 7 \xc3\xa9").text, "a xqzzt, 7 \xc3\xa9");
   EXPECT_EQ(spelled_as_said("").text, "");
   EXPECT_EQ(spelled_as_said("don't").text, sounds("don't"));

@@ -53,6 +53,7 @@ TEST(SpokenText, Numbers) {
 
 TEST(SpokenText, Sums) {
   expect_said({
+      {"233 plus 884 is 1117. It is 1984.", "Two hundred thirty-three plus eight hundred eighty-four is one thousand one hundred seventeen. It is nineteen eighty-four."},
       {"3 + 4 = 7", "Three plus four equals seven"},
       {"12 - 5 = 7.", "Twelve minus five equals seven."},
       {"6 * 7 = 42", "Six times seven equals forty-two"},

@@ -7,10 +7,12 @@ SAMPLE_RATE_HZ = 24000
 FRAME_SAMPLES = 1920
 CODE_GROUPS = 8
 CODEBOOK_SIZE = 512
-# The code group of the voice itself: 0 where there is none, else 1 + its pitch on this scale.
+# The code group of the voice itself: 0 where there is none, else 1 + SLOPES * its pitch on this scale + how it falls or rises.
 EXCITATION_GROUP = 1
-PITCHES, LOWEST_HZ, HIGHEST_HZ = 31, 70.0, 160.0
+PITCHES, LOWEST_HZ, HIGHEST_HZ = 64, 70.0, 160.0
+SLOPES, STEEPEST = 7, 0.14  # in a frame, of the logarithm
 HIDDEN = 320
+LEAD_FRAMES = 6  # of silence, in which the talker reads ahead: a token of text comes with every frame, and a word has several
 GUIDED_LAYERS = (1, 2)  # of the talker, whose head 0 learns to look at the word being spoken (cf. 1710.08969)
 RESERVED_IDS = 1024  # the reference never samples the last 1024 talker ids but codec_eos
 
@@ -119,6 +121,7 @@ GENERATION = {
     "talker_alignment_heads": [[layer, 0] for layer in GUIDED_LAYERS],
     "talker_reads_words": True,
     "talker_reads_sounds": True,
+    "talker_lead_frames": LEAD_FRAMES,
     "talker_passage_characters": 50,
     "talker_passage_sentences": 1,
 }

@@ -64,7 +64,8 @@ def random_user_part(text: Text, questions: list[list[int]], r: random.Random) -
 
 
 class Examples:
-    """Utterances end to end: token ids, codes [frames, groups], words as (first token, end, end in frames), and their kinds."""
+    """Utterances end to end: token ids, codes [frames, groups], words as (first token, end, end in frames), and their kinds. Each begins
+    with LEAD_FRAMES of silence, which belong to the first word."""
 
     def __init__(self, items: list[dict], codes: torch.Tensor, text: Text):
         tokens, words = [], []
@@ -73,17 +74,20 @@ class Examples:
             starts = [sum(end <= a for _, end in encoded.offsets) for a, _, _ in i["words"]]
             ends = starts[1:] + [len(encoded.ids)]
             tokens.append(encoded.ids)
-            words.append([(a, b, end) for a, b, (_, _, end) in zip(starts, ends, i["words"])])
+            words.append([(a, b, end + config.LEAD_FRAMES) for a, b, (_, _, end) in zip(starts, ends, i["words"])])
         self.kinds = np.array([i["kind"] for i in items])
-        self.frames = np.array([i["frames"] for i in items])
+        self.said = np.array([i["frames"] for i in items])
+        self.frames = self.said + config.LEAD_FRAMES
         self.starts = np.array([i["start"] for i in items])
         self.codes = codes.numpy()
+        first, number = np.unique(self.codes[self.starts], axis=0, return_counts=True)
+        self.lead = np.repeat(first[number.argmax()][None], config.LEAD_FRAMES, 0)  # all begin with silence
         self.tokens, self.token_at = packed(tokens, ())
         self.words, self.word_at = packed(words, (3,))
 
     def of(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Token ids, codes and words of utterance `i`."""
-        codes = self.codes[self.starts[i] : self.starts[i] + self.frames[i]]
+        codes = np.concatenate([self.lead, self.codes[self.starts[i] : self.starts[i] + self.said[i]]])
         return self.tokens[self.token_at[i] : self.token_at[i + 1]], codes, self.words[self.word_at[i] : self.word_at[i + 1]]
 
 
@@ -148,9 +152,9 @@ def build(examples: Examples, picked, text: Text, questions: list[list[int]], r:
         lowest[b, here] = prefix - 1 + words[word, 0]
         highest[b, here] = prefix - 1 + np.minimum(words[word, 1], frame + 1)
     spoken = np.concatenate([codes for _, _, codes, _ in built])
-    some = np.arange(len(spoken), dtype=np.int32)
+    some = np.flatnonzero(np.concatenate([np.arange(len(codes)) >= config.LEAD_FRAMES for _, _, codes, _ in built])).astype(np.int32)
     if chosen and len(some) > chosen:
-        some = np.array(r.sample(range(len(some)), chosen), np.int32)
+        some = np.array(r.sample(some.tolist(), chosen), np.int32)
     joined = map(np.concatenate, (at, special, asked, target))
     return Batch(*map(torch.from_numpy, (ids, spoken, *joined, some, lowest, highest)))
 

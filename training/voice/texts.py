@@ -6,6 +6,7 @@ The made ones widen the vocabulary so that known words in unseen sentences are s
 from __future__ import annotations
 
 import random
+import re
 
 COLOURS = "red blue green yellow orange purple black white brown grey pink".split()
 SHAPES = "circle square triangle star rectangle oval diamond heart cross hexagon".split()
@@ -57,6 +58,12 @@ def number_words(n: int) -> str:
     if n < 1000:
         return ONES[n // 100] + " hundred" + (" " + number_words(n % 100) if n % 100 else "")
     return number_words(n // 1000) + " thousand" + (" " + number_words(n % 1000) if n % 1000 else "")
+
+
+def in_words(text: str) -> str:
+    """Numbers in words, as the engine has them before the talker."""
+    plain = lambda digits: len(digits) <= 4 and str(int(digits)) == digits  # noqa: E731
+    return re.sub(r"\d+", lambda found: number_words(int(found[0])) if plain(found[0]) else " ".join(ONES[int(d)] for d in found[0]), text)
 
 
 def made_sentence(r: random.Random) -> str:

@@ -36,7 +36,7 @@ from speech_data import SpeechStore  # noqa: E402
 from talker import Talker  # noqa: E402
 from talker_batches import Examples, Text  # noqa: E402
 from talker_training import load_ready, train_talker  # noqa: E402
-from texts import made_sentences, word_sentences  # noqa: E402
+from texts import in_words, made_sentences, word_sentences  # noqa: E402
 from verify import verify  # noqa: E402
 
 MADE, NUMBERS, LISTS = 8000, 11000, 30000
@@ -48,6 +48,7 @@ ALWAYS = ("answer", "word")  # said whatever the share of the texts
 CPU_SHARE = 1 / 7
 SOUND_FRAMES = 12.5 * 3600 * 10  # that the codec learns from
 HELD_OUT = 60
+WRITTEN = 0.06  # of the words stay as they are written
 # Of the utterances the talker sees: all kinds, then mostly what it will say. Of the answers kept back it sees some too, so that
 # they check nothing here.
 SHARES = {"definition": 0.22, "long": 0.15, "answer": 0.116, "answer-held": 0.004, "english": 0.11, "lemma": 0.1, "figure": 0.08, "piece": 0.08, "list": 0.06,
@@ -58,7 +59,7 @@ LATE_SHARES = {"answer": 0.3, "answer-held": 0.03, "definition": 0.16, "long": 0
 
 def answer_split(path: str) -> tuple[list[str], list[str]]:
     """Answers to train on, and answers whose wording is kept for validation."""
-    answers = sorted({line.strip() for line in open(path) if line.strip()})
+    answers = sorted({in_words(line.strip()) for line in open(path) if line.strip()})
     random.Random(11).shuffle(answers)
     held = min(HELD_OUT, len(answers) // 10)
     return answers[held:], answers[:held]
@@ -141,17 +142,12 @@ def main():
         shares = LATE_SHARES if a.late else SHARES
         if a.shares:
             shares = {kind: float(share) for kind, share in (part.split("=") for part in a.shares.split(","))}
-        sounds = pronunciations.load()
-        used = [i for i in items if i["kind"] in shares]
-        used += pronunciations.respelled(used, sounds)
-        # Answers reach it as the thinker writes them, other texts mostly as they sound.
-        written = {kind: 0.7 if kind.startswith("answer") else 0.15 for kind in shares}
-        shares = {kind: share * written[kind] for kind, share in shares.items()} | {kind + pronunciations.SAID: share * (1 - written[kind]) for kind, share in shares.items()}
+        used = pronunciations.respelled([i for i in items if i["kind"] in shares], WRITTEN)
         trained = Examples(used, codes, text)
         number = Counter(i["kind"] for i in used)
         weights = [shares[i["kind"]] / number[i["kind"]] for i in used]
         kept = [i for i in items if i["kind"].endswith("held") and i["kind"] not in shares]
-        held = Examples(kept + pronunciations.respelled(kept, sounds), codes, text)
+        held = Examples(pronunciations.respelled(kept), codes, text)
         questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [trained.of(i)[0].tolist() for i in range(len(used))]
         minutes = a.minutes * (0.55 if both else 1)
         os.makedirs(a.talker_out or a.out, exist_ok=True)

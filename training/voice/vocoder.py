@@ -136,10 +136,17 @@ class Vocoder:
 
 
 def excitation(rows: Rows) -> np.ndarray:
-    """The code [frames] of each frame's voice: 0 where there is none, else 1 + its pitch."""
+    """The code [frames] of each frame's voice: 0 where there is none, else its pitch and its slope, the line through what is voiced of it."""
     f0 = rows.f0.reshape(-1, STEPS)
-    voiced = (f0 > 0).sum(1)
-    mean = f0.sum(1) / np.maximum(voiced, 1)
+    voiced = f0 > 0
+    count = voiced.sum(1)
+    mean = lambda x: (x * voiced).sum(1) / np.maximum(count, 1)  # noqa: E731
     low, high = np.log(config.LOWEST_HZ), np.log(config.HIGHEST_HZ)
-    pitch = ((np.log(mean.clip(config.LOWEST_HZ, config.HIGHEST_HZ)) - low) / (high - low) * (config.PITCHES - 1)).round().astype(int)
-    return np.where(voiced >= 2, 1 + pitch, 0)
+    pitch = np.log(f0.clip(config.LOWEST_HZ, config.HIGHEST_HZ))
+    time = np.broadcast_to((np.arange(STEPS) - (STEPS - 1) / 2) / STEPS, f0.shape)  # in frames, from the middle of each
+    apart = time - mean(time)[:, None]
+    slope = np.where(count >= 4, mean(apart * pitch) / np.maximum(mean(apart**2), 1e-9), 0)
+    middle = mean(pitch) - slope * mean(time)
+    rung = lambda x, count: (x * (count - 1)).round().clip(0, count - 1).astype(int)  # noqa: E731
+    code = rung((middle - low) / (high - low), config.PITCHES) * config.SLOPES + rung(slope / config.STEEPEST / 2 + 0.5, config.SLOPES)
+    return np.where(count >= 2, 1 + code, 0)
