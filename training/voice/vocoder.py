@@ -20,7 +20,7 @@ FFT = 1024
 EARLY = 48  # samples by which the mixing filters, which have no phase, begin before their pulse
 LEVEL = 1.3 / 32768  # of flite's samples
 BINS = FFT // 2 + 1
-LEAD_FRAMES = 1  # of silence, in which the talker gets to see what comes after the first token
+HEAD_FRAMES = 1  # of silence
 TAIL_FRAMES = 2  # in which the voice has died away: the talker ends in silence
 _NOISE = np.random.default_rng(7).standard_normal(config.FRAME_SAMPLES)
 
@@ -71,7 +71,7 @@ class Vocoder:
     def rows(self, p: Prediction) -> Rows:
         """Words stretched to whole frames, a pause being part of the word before it; silence around them."""
         frame_s = config.FRAME_SAMPLES / RATE
-        source, target, words = [p.words[0][2] - LEAD_FRAMES * frame_s, p.words[0][2]], [0, LEAD_FRAMES], []
+        source, target, words = [p.words[0][2] - HEAD_FRAMES * frame_s, p.words[0][2]], [0, HEAD_FRAMES], []
         for k, (first, last, start, end) in enumerate(p.words):
             frames = max(1, round((end - start) / frame_s))
             source.append(end)
