@@ -212,14 +212,19 @@ class Code2Wav(nn.Module):
             dim //= 2
         self.decoder = nn.ModuleList(blocks + [SnakeBeta(dim), CausalConv(dim, 1, 7)])
 
-    def forward(self, codes, heard: int | None = None):
-        """`heard`: only so many code groups are used, for training."""
+    def forward(self, codes, heard: int | None = None, seen: list | None = None, last: int | None = None):
+        """For training: `heard`, only so many code groups are used; `seen` gets what goes into the decoder and what its blocks make of it,
+        [B, C, steps]; `last`, only so many parts of the decoder run."""
         groups = self.c["num_quantizers"]
         offset = torch.arange(groups, device=codes.device)[:, None] * self.c["codebook_size"]
         x = self.code_embedding(codes + offset)[:, :heard].sum(1) / groups
         x = self.pre_transformer(x).transpose(1, 2)
         for up, block in self.upsample:
             x = block(up(x))
-        for block in self.decoder:
+        seen = [] if seen is None else seen
+        seen.append(x)
+        for block in self.decoder[:last]:
             x = block(x)
+            if isinstance(block, DecoderBlock):
+                seen.append(x)
         return x[:, 0]

@@ -1,7 +1,7 @@
 """Fits the quantiser, turns all speech into codes, trains code2wav to turn codes back into speech.
 
-code2wav first learns from spectral losses alone, then also from discriminators (discriminators.py), which take away what
-spectral losses leave of a buzz.
+code2wav first learns where the pulses are (phases.py), then from spectral losses alone, then also from discriminators
+(discriminators.py), which take away what spectral losses leave of a buzz.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 import config
+import phases
 import quantizer
 from code2wav import Code2Wav
 from discriminators import Discriminators, half_precision
@@ -27,6 +28,9 @@ SHARE_OF_FEW = 0.08  # of the batches are heard in the first code groups only, s
 FEWEST = 3
 SPECTRAL_SHARE = 0.25  # of the schedule is without discriminators
 SPECTRAL_RATE, ADVERSARIAL_RATE, DISCRIMINATOR_RATE = 1e-3, 6e-4, 3e-4
+TEACHING_MINUTES = 5.0  # of phases alone
+COMPLEX_WEIGHT, PROBE_WEIGHT, PROBE_WEIGHT_AT_END = 1.0, 0.4, 0.08
+EMBEDDING_SCALE, PROBE_SCALE = 10.0, 5.0  # of the learning rate
 SPECTRAL_WEIGHT, SCORE_WEIGHT, MATCHING_WEIGHT = 8.0, 2.0, 6.0
 SAVE_EVERY_S = 60
 HELD_OUT = 40  # utterances
@@ -98,6 +102,27 @@ class SpectralLoss:
         return loss
 
 
+class ComplexLoss:
+    """Spectra with their phases, which the codes determine, magnitudes to the power of 0.4; above 4 kHz, where noise is most, they count less."""
+
+    sizes = ((512, 128), (1024, 256))
+
+    def __init__(self, device="cpu"):
+        self.windows = {n: torch.hann_window(n, device=device) for n, _ in self.sizes}
+
+    def pressed(self, x, size, hop):
+        s = torch.view_as_real(torch.stft(x, size, hop, window=self.windows[size], return_complex=True))
+        return s * (s.square().sum(-1, keepdim=True) + 1e-4) ** -0.3
+
+    def __call__(self, made, real):
+        loss = 0
+        for size, hop in self.sizes:
+            apart = ((self.pressed(made, size, hop) - self.pressed(real, size, hop)).square().sum(-1) + 1e-6).sqrt()
+            low = size * 4000 // config.SAMPLE_RATE_HZ
+            loss = loss + apart[:, :low].mean() + 0.3 * apart[:, low:].mean()
+        return loss
+
+
 def mel_filters(rate: int = config.SAMPLE_RATE_HZ, fft: int = 1024, mels: int = 80, top_hz: float = 11500.0) -> torch.Tensor:
     """Triangular HTK-mel filters [mels, fft // 2 + 1], each summing to one."""
     hz = torch.linspace(0, rate / 2, fft // 2 + 1)
@@ -150,19 +175,25 @@ class Trainer:
     def __init__(self, path: str, device: str, adversarial: bool, start: str | None):
         self.path, self.step, self.minutes = path, 0, 0.0
         self.model = Code2Wav(config.CODE2WAV).to(device)
+        self.known = bool(start)
         if start and not os.path.exists(path):
             self.model.load_state_dict(torch.load(start, map_location=device)["ema"])
+        self.probes = phases.Probes().to(device)
         self.average = Average(self.model, 0.999)
         self.discriminators = Discriminators().to(device) if adversarial else None
-        adam = lambda model, decay: torch.optim.AdamW(model.parameters(), betas=(0.8, 0.99), weight_decay=decay, fused=True)  # noqa: E731
-        self.optimizer = adam(self.model, 1e-3)
-        self.other = adam(self.discriminators, 1e-2) if adversarial else None
-        self.spectral = SpectralLoss(device)
+        embedding = self.model.code_embedding.weight
+        groups = [{"params": [p for p in self.model.parameters() if p is not embedding], "scale": 1.0},
+                  {"params": [embedding], "scale": EMBEDDING_SCALE, "weight_decay": 0.0},
+                  {"params": list(self.probes.parameters()), "scale": PROBE_SCALE, "weight_decay": 0.0}]  # fmt: skip
+        adam = lambda groups, decay: torch.optim.AdamW(groups, betas=(0.8, 0.99), weight_decay=decay, fused=True)  # noqa: E731
+        self.optimizer = adam(groups, 1e-3)
+        self.other = adam([{"params": list(self.discriminators.parameters()), "scale": 1.0}], 1e-2) if adversarial else None
+        self.spectral, self.complex = SpectralLoss(device), ComplexLoss(device)
         if os.path.exists(path):
             self.load(torch.load(path, map_location=device))
 
     def parts(self) -> dict:
-        parts = {"model": self.model, "ema": self.average.model, "optimizer": self.optimizer}
+        parts = {"model": self.model, "ema": self.average.model, "probes": self.probes, "optimizer": self.optimizer}
         return parts | ({"discriminators": self.discriminators, "discriminator_optimizer": self.other} if self.discriminators else {})
 
     def load(self, state: dict) -> None:
@@ -182,19 +213,23 @@ class Trainer:
         adversarial = self.discriminators is not None and done > SPECTRAL_SHARE
         falling = min(1, (self.step + 1) / 300) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
         rate = falling * (ADVERSARIAL_RATE if adversarial else SPECTRAL_RATE)
+        seen: list[torch.Tensor] = []
         with half_precision(real):
-            made = self.model(codes, groups)
+            made = self.model(codes, groups, seen)
         # the first frame lacks what came before it
         made, real = made.float()[:, config.FRAME_SAMPLES :], real[:, config.FRAME_SAMPLES : made.shape[1]]
-        spectral = loss = self.spectral(made, real)
+        spectral = self.spectral(made, real)
+        probed = PROBE_WEIGHT + (PROBE_WEIGHT_AT_END - PROBE_WEIGHT) * done
+        near = COMPLEX_WEIGHT * self.complex(made, real) + probed * self.probes(seen, codes[:, config.EXCITATION_GROUP])
+        loss = spectral + near
         score = matching = torch.zeros((), device=real.device)
         if adversarial:
             descend(self.other, self.discriminators.own_loss(made, real), min(rate, DISCRIMINATOR_RATE), 5.0)
             self.discriminators.requires_grad_(False)
             score, matching = self.discriminators.losses_of(made, real)
             self.discriminators.requires_grad_(True)
-            loss = SPECTRAL_WEIGHT * spectral + SCORE_WEIGHT * score + MATCHING_WEIGHT * matching
-        descend(self.optimizer, loss, rate, 30.0 if adversarial else 5.0)
+            loss = SPECTRAL_WEIGHT * (spectral + near) + SCORE_WEIGHT * score + MATCHING_WEIGHT * matching
+        descend(self.optimizer, loss, rate, 30.0 if adversarial else 5.0, lambda: phases.share(self.model.code_embedding.weight.grad))
         self.average.update(self.model)
         self.step += 1
         return torch.stack([spectral, score, matching]).detach()
@@ -209,13 +244,14 @@ class Trainer:
             print(f"  held out: spectral {np.mean(losses):.4f}", flush=True)
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, rate: float, clip: float) -> None:
-    """One step at learning rate `rate`, the gradient clipped to a norm of `clip`."""
+def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, rate: float, clip: float, before_step=lambda: None) -> None:
+    """One step at learning rate `rate`, the gradient of the first group of parameters clipped to a norm of `clip`."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["scale"]
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+    torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], clip)
+    before_step()
     optimizer.step()
 
 
@@ -225,6 +261,8 @@ def train_code2wav(store: SpeechStore, codes: torch.Tensor, folder: str, minutes
     `adversarial`, with discriminators, is by default what a GPU does: on a CPU these cost more than they bring."""
     trainer = Trainer(os.path.join(folder, "code2wav.pt"), device, device == "cuda" if adversarial is None else adversarial, start)
     segments, rng = Segments(store, codes, device), np.random.default_rng(trainer.step)
+    if not trainer.step:
+        phases.teach(trainer.model, trainer.probes, segments, rng, min(TEACHING_MINUTES, minutes / 4), trainer.known)
     clock = time.time if device == "cuda" else time.process_time
     spent, began = trainer.minutes, clock()
     shown = saved = time.time()

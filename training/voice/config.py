@@ -7,10 +7,13 @@ SAMPLE_RATE_HZ = 24000
 FRAME_SAMPLES = 1920
 CODE_GROUPS = 8
 CODEBOOK_SIZE = 512
-# The code group of the voice itself: 0 where there is none, else 1 + SLOPES * its pitch on this scale + how it falls or rises.
+# The code group of the voice itself: 0 where there is none, else 1 + (phase * number of advances + advance - LEAST_ADVANCE) * number of
+# slopes + slope. Phase where the frame begins and advance within it are in 1 / PHASES of a cycle, so that the pulses of one
+# frame go on where those of the frame before it ended.
 EXCITATION_GROUP = 1
-PITCHES, LOWEST_HZ, HIGHEST_HZ = 64, 70.0, 160.0
-SLOPES, STEEPEST = 7, 0.14  # in a frame, of the logarithm
+PHASES = 4
+LEAST_ADVANCE, MOST_ADVANCE = 22, 43  # 69 to 134 Hz
+SLOPES = (-0.173, -0.106, -0.038, 0.054, 0.125)  # in a frame, of the logarithm of the pitch
 HIDDEN = 320
 LEAD_FRAMES = 6  # of silence, in which the talker reads ahead: a token of text comes with every frame, and a word has several
 GUIDED_LAYERS = (1, 2)  # of the talker, whose head 0 learns to look at the word being spoken (cf. 1710.08969)

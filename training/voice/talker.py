@@ -155,11 +155,11 @@ class CodePredictor(nn.Module):
         self.model.codec_embedding = nn.ModuleList([nn.Embedding(c["vocab_size"], c["hidden_size"]) for _ in range(others)])
         self.lm_head = nn.ModuleList([nn.Linear(c["hidden_size"], c["vocab_size"], bias=False) for _ in range(others)])
 
-    def loss(self, hidden, first_embedding, codes):
-        """hidden, first_embedding [N, D], codes [N, groups] -> cross entropy of each later group."""
+    def forward(self, hidden, first_embedding, codes):
+        """hidden, first_embedding [N, D], codes [N, groups] -> logits [N, codebook size] of each later group."""
         rows = [hidden, first_embedding] + [e(codes[:, i + 1]) for i, e in enumerate(self.model.codec_embedding[:-1])]
         y = self.model(torch.stack(rows, 1))
-        return [F.cross_entropy(head(y[:, i + 1]), codes[:, i + 1]) for i, head in enumerate(self.lm_head)]
+        return [head(y[:, i + 1]) for i, head in enumerate(self.lm_head)]
 
     @torch.no_grad()
     def generate(self, hidden, first_embedding, pick):

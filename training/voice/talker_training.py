@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -29,11 +30,11 @@ def text_rows(model: Talker, text: Text, ids):
 
 def swapped(codes, share: float):
     """codes [F, groups], some of them taken from other frames: `share` of whole frames; each later group on its own far more often,
-    as it is guessed wrong more often."""
+    as it is guessed wrong more often, but not the voice, whose phase goes on from frame to frame."""
     swap = torch.rand(len(codes), device=codes.device) < share
     codes = torch.where(swap[:, None], codes[torch.randperm(len(codes), device=codes.device)], codes)
     swap = torch.rand(codes.shape, device=codes.device) < 3 * share
-    swap[:, 0] = False
+    swap[:, [0, config.EXCITATION_GROUP]] = False
     others = torch.stack([c[torch.randperm(len(c), device=codes.device)] for c in codes.T], 1)
     return torch.where(swap, others, codes)
 
@@ -54,16 +55,57 @@ def head_weight(model: Talker):
     return torch.cat([w[: config.CODEBOOK_SIZE], w[config.TALKER["codec_eos_token_id"]][None]])
 
 
-def batch_loss(model: Talker, text: Text, batch: Batch, corrupt: float):
-    """Loss of the first code group, losses of the later ones, how unevenly experts are used, accuracy of the first group, and how far
-    the guided heads look away from the word being spoken; `corrupt` of the spoken frames are swapped for others. Nothing here waits
-    for a GPU."""
+class PhaseLoss(torch.nn.Module):
+    """Asks for the phase at which each frame's voice begins, which follows from the code of the frame before (vocoder.locked), but which
+    a talker left to itself does not find among all else that a code says: linear probes ask for it after every layer, of the talker at
+    the row that predicts the frame and of the code predictor at the one that predicts the code."""
+
+    def __init__(self):
+        super().__init__()
+        probes = lambda c: torch.nn.ModuleList([torch.nn.Linear(config.HIDDEN, config.PHASES) for _ in range(c["num_hidden_layers"])])  # noqa: E731
+        self.talker, self.predictor = probes(config.TALKER["text_config"]), probes(config.TALKER["code_predictor_config"])
+        self.codes = len(config.SLOPES) * (config.MOST_ADVANCE - config.LEAST_ADVANCE + 1)  # of a phase
+
+    def phase(self, codes):
+        """codes [F, groups] -> [F], -100 where there is no voice."""
+        excitation = codes[:, config.EXCITATION_GROUP]
+        return torch.where(excitation > 0, (excitation - 1) // self.codes, -100)
+
+    def asked(self, probes, seen, phase):
+        level = lambda x: F.rms_norm(x.float(), x.shape[-1:])  # noqa: E731
+        return sum(F.cross_entropy(probe(level(x)), phase) for probe, x in zip(probes, seen)) / len(probes)
+
+    def forward(self, talker, predictor, codes, chosen, logits):
+        """Rows [F, D] after each layer of the talker that predict `codes` [F, groups]; [N, D] after each of the code predictor, and logits
+        [N, codebook size] of the excitation, of the codes `chosen` [N, groups]."""
+        of_all = logits.float()[:, 1 : 1 + config.PHASES * self.codes].unflatten(1, (config.PHASES, self.codes)).logsumexp(2)
+        phase = self.phase(chosen)
+        return 2 * self.asked(self.talker, talker, self.phase(codes)) + self.asked(self.predictor, predictor, phase) + 2 * F.cross_entropy(of_all, phase)
+
+
+@contextlib.contextmanager
+def outputs(layers):
+    """What the layers return while this is open."""
+    seen: list[torch.Tensor] = []
+    hooks = [layer.register_forward_hook(lambda _, __, out: seen.append(out)) for layer in layers]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def batch_loss(model: Talker, text: Text, batch: Batch, corrupt: float, phase: PhaseLoss):
+    """Loss of the first code group, losses of the later ones, how unevenly experts are used, accuracy of the first group, how far the
+    guided heads look away from the word being spoken, and the loss of `phase`; `corrupt` of the spoken frames are swapped for others.
+    Nothing here waits for a GPU."""
     guided = [model.model.layers[i].self_attn for i in config.GUIDED_LAYERS]
     guide, target = batch.guide(), batch.target
     for attention in guided:
         attention.guide = guide
     codes = swapped(batch.codes, corrupt) if corrupt else batch.codes
-    hidden = model.model(input_rows(model, text, batch.ids, batch.special, batch.at, codes)).flatten(0, 1)
+    with outputs(model.model.layers) as talker_rows:
+        hidden = model.model(input_rows(model, text, batch.ids, batch.special, batch.at, codes)).flatten(0, 1)
     strayed = sum(attention.strayed for attention in guided) / len(guided)
     for attention in guided:
         attention.guide = None
@@ -71,10 +113,16 @@ def batch_loss(model: Talker, text: Text, batch: Batch, corrupt: float):
     first = F.cross_entropy(logits, target)
     chosen = batch.codes[batch.chosen]
     # the row that predicts a frame is the one before the row that carries it
-    later = model.code_predictor.loss(hidden[batch.at[batch.chosen] - 1], model.model.codec_embedding(chosen[:, 0]), chosen)
+    before = batch.at - 1
+    with outputs(model.code_predictor.model.layers) as predictor_rows:
+        later = model.code_predictor(hidden[before[batch.chosen]], model.model.codec_embedding(chosen[:, 0]), chosen)
+    group = config.EXCITATION_GROUP
+    rows = [x.flatten(0, 1)[before] for x in talker_rows], [x[:, group] for x in predictor_rows]
+    phases = phase(*rows, batch.codes, chosen, later[group - 1])
+    later = [F.cross_entropy(logits, chosen[:, i + 1]) for i, logits in enumerate(later)]
     balance = sum(layer.mlp.balance for layer in model.model.layers) if model.training else torch.zeros(())
     accuracy = (logits.argmax(1) == target).float().mean()
-    return first, later, balance, accuracy, strayed
+    return first, later, balance, accuracy, strayed, phases
 
 
 def start_from(model: Talker, state: dict[str, torch.Tensor]) -> None:
@@ -111,6 +159,7 @@ SIZES = {
                 workers=0, checked=20),
 }  # fmt: skip
 SAVE_EVERY_S, CHECK_EVERY_S = 120, 480
+PHASE_WEIGHT = 0.5
 
 
 def train_talker(examples: Examples, weights, held_out: Examples, questions, text: Text, folder: str, minutes: float, total_minutes: float,
@@ -122,7 +171,8 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
     model = Talker(config.TALKER).to(device)
     if start and not os.path.exists(path):
         start_from(model, torch.load(start, map_location=device)["ema"])
-    optimizer = Optimizer([(n, p, 1.0) for n, p in model.named_parameters()], betas=(0.9, 0.95))
+    phase = PhaseLoss().to(device)
+    optimizer = Optimizer([(n, p, 1.0) for n, p in model.named_parameters()] + [("head", p, 5.0) for p in phase.parameters()], betas=(0.9, 0.95))
     ema, step, spent = Average(model, size.average), 0, 0.0
 
     def load() -> tuple[int, float]:
@@ -130,6 +180,8 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         state = torch.load(path, map_location=device)
         model.load_state_dict(state["model"])
         ema.model.load_state_dict(state["ema"])
+        if "phase" in state:
+            phase.load_state_dict(state["phase"])
         if "optimizer" in state:
             optimizer.load_state_dict(state["optimizer"])
         ema.steps = state["step"]
@@ -145,7 +197,7 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         return spent + (clock() - began) / 60
 
     def save():
-        state = {"model": model.state_dict(), "ema": ema.model.state_dict(), "optimizer": optimizer.state_dict(),
+        state = {"model": model.state_dict(), "ema": ema.model.state_dict(), "phase": phase.state_dict(), "optimizer": optimizer.state_dict(),
                  "step": step, "minutes": minutes_in_all()}
         torch.save(state, path + ".new")
         os.replace(path + ".new", path)
@@ -157,10 +209,10 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
             for k in range(0, len(some), 20):
                 batch = build(held_out, some[k : k + 20], text, questions, random.Random(k)).to(device)
                 with torch.autocast(device, torch.bfloat16):
-                    first, later, _, accuracy, strayed = batch_loss(ema.model, text, batch, 0.0)
-                sums.append([x.item() for x in (first, accuracy, strayed, *later)])
+                    first, later, _, accuracy, strayed, phases = batch_loss(ema.model, text, batch, 0.0, phase)
+                sums.append([x.item() for x in (first, accuracy, strayed, phases, *later)])
             m = np.mean(sums, 0)
-            print(f"  {kind}: first {m[0]:.3f} accuracy {m[1]:.3f} strayed {m[2]:.3f} later {m[3:].round(2)}", flush=True)
+            print(f"  {kind}: first {m[0]:.3f} accuracy {m[1]:.3f} strayed {m[2]:.3f} phase {m[3]:.3f} later {m[4:].round(2)}", flush=True)
 
     batches = Batches(examples, weights, text, questions, r.randrange(1 << 30), size.rows, size.utterances, size.window, size.multiple, size.predictor_frames)
     loader = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=size.workers, prefetch_factor=4 if size.workers else None,
@@ -175,9 +227,9 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         rate = (peak_rate or size.peak_rate) * min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
         model.train()
         with torch.autocast(device, torch.bfloat16):
-            first, later, balance, accuracy, strayed = batch_loss(model, text, batch.to(device), r.random() * 0.25)
+            first, later, balance, accuracy, strayed, phases = batch_loss(model, text, batch.to(device), r.random() * 0.25, phase)
         later = sum(later) / len(later)
-        loss = first + 2 * later + 0.01 * balance + 0.3 * strayed
+        loss = first + 2 * later + 0.01 * balance + 0.3 * strayed + PHASE_WEIGHT * phases
         loss.backward()
         optimizer.step(rate)
         ema.update(model)
@@ -185,12 +237,12 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         if beside and time.time() - met > 60:
             meet(model, Path(folder), Path(beside), arrived)
             met = time.time()
-        running.append(torch.stack([first, accuracy, later, strayed]).detach())
+        running.append(torch.stack([first, accuracy, later, strayed, phases]).detach())
         recent.append(first.detach())
         utterances += len(batch.ids)
         if time.time() - shown > 30:
             m = torch.stack(running).mean(0).tolist()  # the one time that a GPU is waited for
-            print(f"talker step {step} first {m[0]:.3f} accuracy {m[1]:.3f} later {m[2]:.3f} strayed {m[3]:.3f} batch {utterances / len(running):.1f} "
+            print(f"talker step {step} first {m[0]:.3f} accuracy {m[1]:.3f} later {m[2]:.3f} strayed {m[3]:.3f} phase {m[4]:.3f} batch {utterances / len(running):.1f} "
                   f"{len(running) / (time.time() - shown):.2f} steps/s {minutes_in_all():.1f} min", flush=True)
             shown, running, utterances = time.time(), [], 0
             level = torch.stack(list(recent)).mean().item() if len(recent) == recent.maxlen else m[0]

@@ -20,6 +20,7 @@ FFT = 1024
 EARLY = 48  # samples by which the mixing filters, which have no phase, begin before their pulse
 LEVEL = 1.3 / 32768  # of flite's samples
 BINS = FFT // 2 + 1
+FEWEST_STEPS = 2  # of a frame that has a voice
 HEAD_FRAMES = 1  # of silence
 TAIL_FRAMES = 2  # in which the voice has died away: the talker ends in silence
 _NOISE = np.random.default_rng(7).standard_normal(config.FRAME_SAMPLES)
@@ -29,7 +30,7 @@ _NOISE = np.random.default_rng(7).standard_normal(config.FRAME_SAMPLES)
 class Rows:
     """What a stretch of speech consists of, every 5 ms; whole codec frames."""
 
-    f0: np.ndarray  # [T] Hz, 0 where unvoiced
+    f0: np.ndarray  # [T] Hz, 0 where unvoiced, as locked() leaves it
     cepstra: np.ndarray  # [T, 25], after flite's postfilter, log of flite's 16-bit amplitude
     strengths: np.ndarray  # [T, 5]
     words: list[tuple[int, int, int]]  # (first character, end, end in frames)
@@ -89,18 +90,18 @@ class Vocoder:
         mix = lambda x: x[low] * (1 - part) + x[low + 1] * part
         a, b = p.f0[low], p.f0[low + 1]
         f0 = np.where((a > 0) & (b > 0), a + (b - a) * part[:, 0], np.where(part[:, 0] < 0.5, a, b))
-        return Rows(f0, mix(self.sharpened(p.cepstra)), mix(p.strengths), words)
+        return Rows(locked(f0), mix(self.sharpened(p.cepstra)), mix(p.strengths), words)
 
     def pulses(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Times of the glottal pulses in samples, and the voice's frequency there."""
-        f0 = rows.f0
-        voiced = np.concatenate([[0], (f0 > 0).astype(int), [0]])
         times, hz = [np.zeros(0)], [np.zeros(0)]
-        for begin, end in zip(np.flatnonzero(np.diff(voiced) == 1), np.flatnonzero(np.diff(voiced) == -1)):
-            phase = np.concatenate([[0], np.cumsum(f0[begin:end]) * STEP_S])  # in cycles, at the borders of the steps
-            t = np.interp(np.arange(np.floor(phase[-1]) + 1), phase, np.arange(begin, end + 1))
-            times.append(t * STEP)
-            hz.append(f0[np.minimum(t.astype(int), end - 1)])
+        for begin, f0 in runs(rows.f0):
+            phase = np.concatenate([[0], np.cumsum(f0) * STEP_S])  # in cycles, at the borders of the steps
+            t = np.interp(np.arange(np.floor(phase[-1] - 1e-6) + 1), phase, np.arange(len(phase)))
+            step = np.minimum(t.astype(int), len(f0) - 1)
+            voiced = rows.f0[begin + step] > 0
+            times.append((begin + t[voiced]) * STEP)
+            hz.append(f0[step[voiced]])
         return np.concatenate(times), np.concatenate(hz)
 
     def filters(self, rows: Rows, at: np.ndarray) -> np.ndarray:
@@ -135,18 +136,47 @@ class Vocoder:
         return (out[STEP + EARLY : STEP + EARLY + n] * (self.gain * LEVEL)).astype(np.float32)
 
 
+def runs(f0: np.ndarray):
+    """The stretches of frames that have a voice: (first step, Hz of every step, also of those that have none, by its neighbours in the frame)."""
+    frames = f0.reshape(-1, STEPS)
+    voiced = frames > 0
+    ok = np.concatenate([[0], (voiced.sum(1) >= FEWEST_STEPS).astype(int), [0]])
+    at = np.arange(STEPS)
+    for begin, end in zip(np.flatnonzero(np.diff(ok) == 1), np.flatnonzero(np.diff(ok) == -1)):
+        yield begin * STEPS, np.concatenate([np.interp(at, at[v], f[v]) for f, v in zip(frames[begin:end], voiced[begin:end])])
+
+
+def advances(f0: np.ndarray) -> np.ndarray:
+    """How far the voice gets in each frame of a run, in 1 / PHASES of a cycle: whole numbers, none further from its own way than it must."""
+    way, out = 0.0, []
+    for own in f0.reshape(-1, STEPS).sum(1) * STEP_S * config.PHASES:
+        way += own
+        out.append(min(max(round(way), config.LEAST_ADVANCE), config.MOST_ADVANCE))
+        way = min(max(way - out[-1], -1.0), 1.0)
+    return np.array(out)
+
+
+def locked(f0: np.ndarray) -> np.ndarray:
+    """The pitch [T], changed by a per cent or two, so that every frame begins at a phase which has a code: what a frame's codes
+    say is then all that its sound needs of the voice."""
+    out = np.zeros_like(f0)
+    for begin, own in runs(f0):
+        frames = own.reshape(-1, STEPS)
+        scaled = frames * (advances(own) / (frames.sum(1) * STEP_S * config.PHASES))[:, None]
+        here = slice(begin, begin + len(own))
+        out[here] = scaled.ravel() * (f0[here] > 0)
+    return out
+
+
 def excitation(rows: Rows) -> np.ndarray:
-    """The code [frames] of each frame's voice: 0 where there is none, else its pitch and its slope, the line through what is voiced of it."""
-    f0 = rows.f0.reshape(-1, STEPS)
-    voiced = f0 > 0
-    count = voiced.sum(1)
-    mean = lambda x: (x * voiced).sum(1) / np.maximum(count, 1)  # noqa: E731
-    low, high = np.log(config.LOWEST_HZ), np.log(config.HIGHEST_HZ)
-    pitch = np.log(f0.clip(config.LOWEST_HZ, config.HIGHEST_HZ))
-    time = np.broadcast_to((np.arange(STEPS) - (STEPS - 1) / 2) / STEPS, f0.shape)  # in frames, from the middle of each
-    apart = time - mean(time)[:, None]
-    slope = np.where(count >= 4, mean(apart * pitch) / np.maximum(mean(apart**2), 1e-9), 0)
-    middle = mean(pitch) - slope * mean(time)
-    rung = lambda x, count: (x * (count - 1)).round().clip(0, count - 1).astype(int)  # noqa: E731
-    code = rung((middle - low) / (high - low), config.PITCHES) * config.SLOPES + rung(slope / config.STEEPEST / 2 + 0.5, config.SLOPES)
-    return np.where(count >= 2, 1 + code, 0)
+    """The code [frames] of each frame's voice (config.EXCITATION_GROUP), of what locked() has left."""
+    codes = np.zeros(len(rows.f0) // STEPS, int)
+    time = (np.arange(STEPS) - (STEPS - 1) / 2) / STEPS  # in frames, from the middle
+    for begin, f0 in runs(rows.f0):
+        way = advances(f0)
+        phase = (np.cumsum(way) - way) % config.PHASES
+        slope = np.log(f0).reshape(-1, STEPS) @ time / (time @ time)
+        nearest = np.abs(slope[:, None] - np.array(config.SLOPES)).argmin(1)
+        wide = config.MOST_ADVANCE - config.LEAST_ADVANCE + 1
+        codes[begin // STEPS :][: len(way)] = 1 + (phase * wide + way - config.LEAST_ADVANCE) * len(config.SLOPES) + nearest
+    return codes
