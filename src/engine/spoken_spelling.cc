@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reading/pronunciations.h"
+#include "reading/rules.h"
 #include "reading/spoken_text.h"
 
 namespace calliope::engine {
@@ -11,12 +12,11 @@ namespace {
 constexpr size_t kMostWaiting = 60, kLongestWord = 240;  // bytes
 constexpr std::string_view kSpaces = " \t\r\n", kClauseEnds = ".,;:!?";
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-bool is_space(char c) { return kSpaces.find(c) != std::string_view::npos; }
+using reading::is_letter, reading::is_space, reading::is_upper;
 
 // Characters whose reading depends on what follows: figures, signs of money, symbols.
 bool depends(char c) {
-  return !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !is_space(c) && std::string_view(".,;:!?'\"()-").find(c) == std::string_view::npos;
+  return !is_letter(c) && !is_space(c) && std::string_view(".,;:!?'\"()-").find(c) == std::string_view::npos;
 }
 
 }  // namespace
@@ -61,8 +61,8 @@ std::vector<SpokenSpelling::Piece> SpokenSpelling::say(std::string_view text) {
   std::vector<Piece> said;
   if (text.empty()) return said;
   reading::SpokenText spoken = model_.generation.talker_reads_words ? reading::spoken_text(text) : reading::verbatim_text(text);
-  if (begun_ && !spoken.text.empty() && text.find_first_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string_view::npos) {
-    spoken.text[0] = lower(spoken.text[0]);  // it takes every text for the beginning of a sentence
+  if (begun_ && !spoken.text.empty() && std::ranges::none_of(text, is_upper)) {
+    spoken.text.replace(0, 1, reading::lower(spoken.text.substr(0, 1)));  // it takes every text for the beginning of a sentence
   }
   const std::string_view words = spoken.text;
   size_t told = 0;

@@ -114,15 +114,16 @@ class Source:
         return [tools.Heard([tuple(word) for word in json.loads(self._path(s, ".json").read_text())]) for s in sentences]
 
     def resynthesis(self, sentence: Sentence, codec) -> tuple[np.ndarray, np.ndarray]:
-        """The source speech as the codec learns it, and what the codec makes of it; equally long."""
+        """The source speech in words of whole frames, with its own pitch, and what the codec makes of it; equally long."""
         import torch
 
         import speech_data
         import vocoder
 
         quantizer, code2wav = codec
-        rows = self.vocoder.rows(self.flite.predict(sentence.said))
-        sound = self.vocoder.sound(rows).clip(-0.98, 0.98)
+        said = self.flite.predict(sentence.said)
+        sound = self.vocoder.sound(self.vocoder.rows(said, lock=False)).clip(-0.98, 0.98)
+        rows = self.vocoder.rows(said)
         codes = quantizer.encode(torch.from_numpy(speech_data.features(rows)), torch.from_numpy(vocoder.excitation(rows)))
         with torch.no_grad():
             made = code2wav(codes.T[None].long())[0].clamp(-1, 1).numpy()

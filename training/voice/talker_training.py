@@ -159,7 +159,7 @@ SIZES = {
                 workers=0, checked=20),
 }  # fmt: skip
 SAVE_EVERY_S, CHECK_EVERY_S = 120, 480
-PHASE_WEIGHT = 0.5
+PHASE_WEIGHT = 0.2
 
 
 def train_talker(examples: Examples, weights, held_out: Examples, questions, text: Text, folder: str, minutes: float, total_minutes: float,

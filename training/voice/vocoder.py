@@ -30,7 +30,7 @@ _NOISE = np.random.default_rng(7).standard_normal(config.FRAME_SAMPLES)
 class Rows:
     """What a stretch of speech consists of, every 5 ms; whole codec frames."""
 
-    f0: np.ndarray  # [T] Hz, 0 where unvoiced, as locked() leaves it
+    f0: np.ndarray  # [T] Hz, 0 where unvoiced
     cepstra: np.ndarray  # [T, 25], after flite's postfilter, log of flite's 16-bit amplitude
     strengths: np.ndarray  # [T, 5]
     words: list[tuple[int, int, int]]  # (first character, end, end in frames)
@@ -69,8 +69,8 @@ class Vocoder:
         out[:, 0] += 0.5 * np.log(energy(flat(c)) / energy(flat(out)))
         return out
 
-    def rows(self, p: Prediction) -> Rows:
-        """Words stretched to whole frames, a pause being part of the word before it; silence around them."""
+    def rows(self, p: Prediction, lock: bool = True) -> Rows:
+        """Words stretched to whole frames, a pause being part of the word before it; silence around them; `lock`: the pitch as locked() has it."""
         frame_s = config.FRAME_SAMPLES / RATE
         source, target, words = [p.words[0][2] - HEAD_FRAMES * frame_s, p.words[0][2]], [0, HEAD_FRAMES], []
         for k, (first, last, start, end) in enumerate(p.words):
@@ -90,7 +90,7 @@ class Vocoder:
         mix = lambda x: x[low] * (1 - part) + x[low + 1] * part
         a, b = p.f0[low], p.f0[low + 1]
         f0 = np.where((a > 0) & (b > 0), a + (b - a) * part[:, 0], np.where(part[:, 0] < 0.5, a, b))
-        return Rows(locked(f0), mix(self.sharpened(p.cepstra)), mix(p.strengths), words)
+        return Rows(locked(f0) if lock else f0, mix(self.sharpened(p.cepstra)), mix(p.strengths), words)
 
     def pulses(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Times of the glottal pulses in samples, and the voice's frequency there."""
