@@ -13,6 +13,7 @@ CODEBOOK_SIZE = 512
 EXCITATION_GROUP = 1
 PHASES = 4
 LEAST_ADVANCE, MOST_ADVANCE = 22, 43  # 69 to 134 Hz
+ADVANCES = MOST_ADVANCE - LEAST_ADVANCE + 1
 SLOPES = (-0.173, -0.106, -0.038, 0.054, 0.125)  # in a frame, of the logarithm of the pitch
 HIDDEN = 320
 LEAD_FRAMES = 6  # of silence, in which the talker reads ahead: a token of text comes with every frame, and a word has several

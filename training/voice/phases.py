@@ -19,8 +19,7 @@ import config
 from code2wav import Code2Wav
 
 POINTS = 160  # a frame: 2 kHz, the finest a probe looks at
-ADVANCES = config.MOST_ADVANCE - config.LEAST_ADVANCE + 1
-SHAPE = (config.PHASES, ADVANCES, len(config.SLOPES))
+SHAPE = (config.PHASES, config.ADVANCES, len(config.SLOPES))
 FIRST = config.EXCITATION_GROUP * config.CODEBOOK_SIZE + 1
 ROWS = slice(FIRST, FIRST + math.prod(SHAPE))  # of the embedding: the codes of frames that have a voice
 KEEP = 0.3  # weight of what the layers said before
@@ -31,8 +30,8 @@ def phases(codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Codes of the excitation group [B, T] -> cycles since some frame's begin [B, T * POINTS], and whether there is a voice."""
     k = (codes - 1).clamp(min=0)
     slope = torch.tensor(config.SLOPES, device=codes.device)[k % SHAPE[2]][..., None]
-    advance = (k // SHAPE[2] % ADVANCES + config.LEAST_ADVANCE) / config.PHASES
-    begin = (k // SHAPE[2] // ADVANCES) / config.PHASES
+    advance = (k // SHAPE[2] % config.ADVANCES + config.LEAST_ADVANCE) / config.PHASES
+    begin = (k // SHAPE[2] // config.ADVANCES) / config.PHASES
     way = torch.expm1(slope * torch.arange(POINTS, device=codes.device) / POINTS) / torch.expm1(slope)
     return (begin[..., None] + advance[..., None] * way).flatten(1), (codes > 0)[..., None].expand(way.shape).flatten(1)
 
@@ -85,7 +84,7 @@ def lay_out(model: Code2Wav, codes: torch.Tensor) -> None:
     spread = lambda x: torch.cov(x.flatten(0, 1).T.float())  # noqa: E731
     a, b = spread(summed), spread(after)
     _, directions = torch.linalg.eigh(a / a.trace() + b / b.trace())
-    level = torch.arange(SHAPE[0] * ADVANCES, device=codes.device) * SHAPE[2] + SHAPE[2] // 2
+    level = torch.arange(SHAPE[0] * config.ADVANCES, device=codes.device) * SHAPE[2] + SHAPE[2] // 2
     cycles, _ = phases(1 + level[:, None])
     turn = 2 * math.pi * cycles[:, :: POINTS // 32]
     u, d, _ = torch.linalg.svd(torch.cat([turn.cos(), turn.sin()], 1), full_matrices=False)

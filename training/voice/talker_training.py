@@ -64,7 +64,7 @@ class PhaseLoss(torch.nn.Module):
         super().__init__()
         probes = lambda c: torch.nn.ModuleList([torch.nn.Linear(config.HIDDEN, config.PHASES) for _ in range(c["num_hidden_layers"])])  # noqa: E731
         self.talker, self.predictor = probes(config.TALKER["text_config"]), probes(config.TALKER["code_predictor_config"])
-        self.codes = len(config.SLOPES) * (config.MOST_ADVANCE - config.LEAST_ADVANCE + 1)  # of a phase
+        self.codes = len(config.SLOPES) * config.ADVANCES  # of a phase
 
     def phase(self, codes):
         """codes [F, groups] -> [F], -100 where there is no voice."""
@@ -159,7 +159,7 @@ SIZES = {
                 workers=0, checked=20),
 }  # fmt: skip
 SAVE_EVERY_S, CHECK_EVERY_S = 120, 480
-PHASE_WEIGHT = 0.2
+PHASE_WEIGHT, PHASE_WEIGHT_AT_END = 0.5, 0.2  # of the probes
 
 
 def train_talker(examples: Examples, weights, held_out: Examples, questions, text: Text, folder: str, minutes: float, total_minutes: float,
@@ -229,7 +229,8 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         with torch.autocast(device, torch.bfloat16):
             first, later, balance, accuracy, strayed, phases = batch_loss(model, text, batch.to(device), r.random() * 0.25, phase)
         later = sum(later) / len(later)
-        loss = first + 2 * later + 0.01 * balance + 0.3 * strayed + PHASE_WEIGHT * phases
+        asked = PHASE_WEIGHT + (PHASE_WEIGHT_AT_END - PHASE_WEIGHT) * done
+        loss = first + 2 * later + 0.01 * balance + 0.3 * strayed + asked * phases
         loss.backward()
         optimizer.step(rate)
         ema.update(model)

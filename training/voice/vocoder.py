@@ -177,6 +177,5 @@ def excitation(rows: Rows) -> np.ndarray:
         phase = (np.cumsum(way) - way) % config.PHASES
         slope = np.log(f0).reshape(-1, STEPS) @ time / (time @ time)
         nearest = np.abs(slope[:, None] - np.array(config.SLOPES)).argmin(1)
-        wide = config.MOST_ADVANCE - config.LEAST_ADVANCE + 1
-        codes[begin // STEPS :][: len(way)] = 1 + (phase * wide + way - config.LEAST_ADVANCE) * len(config.SLOPES) + nearest
+        codes[begin // STEPS :][: len(way)] = 1 + (phase * config.ADVANCES + way - config.LEAST_ADVANCE) * len(config.SLOPES) + nearest
     return codes
