@@ -76,6 +76,10 @@ class Optimizer:
             part.step()
             part.zero_grad(set_to_none=True)
 
+    def clear(self) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none=True)
+
     def state_dict(self) -> list[dict]:
         return [part.state_dict() for part in self.parts]
 

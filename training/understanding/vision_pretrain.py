@@ -6,17 +6,16 @@ usage: python -m understanding.vision_pretrain --data DIR --out DIR --minutes N 
 from __future__ import annotations
 
 import argparse
-import copy
 import math
 import random
 import time
-import traceback
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from compiled import compile_forward
 from optimizer import Average, Optimizer
 from understanding import model, pictures, teacher
 from understanding.model import VisionEncoder, patchify
@@ -65,25 +64,13 @@ def validation(encoder: VisionEncoder, heads: Heads, photos: pictures.Photos, wo
     return f"photos {torch.stack(photo).mean().item():.4f} letters {torch.stack(letter).mean().item():.4f} words {sum(exact) / len(exact):.3f}"
 
 
-def compiled(batch: int, device: str) -> None:
-    """Compiles the blocks of all encoders, once for all sizes (half a minute or more; what is made is kept on disk for the next process).
-    Where it fails, for want of a compiler or for anything else, they stay as they are."""
-    eager, started = model.VisionBlock.forward, time.time()
-    try:
-        model.VisionBlock.forward = torch.compile(eager, dynamic=True)
+def compile_blocks(batch: int, device: str) -> None:
+    def trial() -> None:
         encoder = VisionEncoder().to(device)
-        still = copy.deepcopy(encoder).eval().requires_grad_(False)
         for width, height in ((64, 64), *pictures.WIDE, *pictures.READ):
-            x = torch.randn(batch, 3, height, width, device=device)
-            features_of(encoder, x).square().mean().backward()
-            with torch.no_grad():
-                features_of(still, x)
-        if device == "cuda":
-            torch.cuda.synchronize()
-        print(f"compiled in {time.time() - started:.0f} s", flush=True)
-    except Exception:
-        model.VisionBlock.forward = eager
-        print(f"not compiled, after {time.time() - started:.0f} s: {traceback.format_exc()[-1500:]}", flush=True)
+            features_of(encoder, torch.randn(batch, 3, height, width, device=device)).square().mean().backward()
+
+    compile_forward(model.VisionBlock, trial, device)
 
 
 def main() -> None:
@@ -111,7 +98,7 @@ def main() -> None:
     torch.backends.cudnn.benchmark = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if args.compile or args.compile_only:
-        compiled(args.batch, device)
+        compile_blocks(args.batch, device)
     if args.compile_only:
         return
     args.out.mkdir(parents=True, exist_ok=True)

@@ -26,10 +26,12 @@ from speech_data import SpeechStore
 SEGMENTS = {"cuda": (32, 15), "cpu": (4, 13)}  # a batch, and the frames of each
 SHARE_OF_FEW = 0.08  # of the batches are heard in the first code groups only, so that those alone still speak
 FEWEST = 3
+PREDICTED_SHARE = 0.5  # of the batches have the talker's codes, where these are known
 SPECTRAL_SHARE = 0.25  # of the schedule is without discriminators
 SPECTRAL_RATE, ADVERSARIAL_RATE, DISCRIMINATOR_RATE = 1e-3, 6e-4, 3e-4
 TEACHING_MINUTES = 5.0  # of phases alone
-COMPLEX_WEIGHT, PROBE_WEIGHT, PROBE_WEIGHT_AT_END = 1.0, 0.4, 0.08
+COMPLEX_WEIGHT, COMPLEX_WEIGHT_AT_END = 1.0, 0.25
+PROBE_WEIGHT, PROBE_WEIGHT_AT_END = 0.4, 0.08
 EMBEDDING_SCALE, PROBE_SCALE = 10.0, 5.0  # of the learning rate
 SPECTRAL_WEIGHT, SCORE_WEIGHT, MATCHING_WEIGHT = 8.0, 2.0, 6.0
 SAVE_EVERY_S = 60
@@ -136,8 +138,10 @@ def mel_filters(rate: int = config.SAMPLE_RATE_HZ, fft: int = 1024, mels: int = 
 class Segments:
     """The speech that is heard, on the device: sound int16 [frames, 1920], codes [frames, groups], where each utterance begins."""
 
-    def __init__(self, store: SpeechStore, codes: torch.Tensor, device: str):
+    def __init__(self, store: SpeechStore, codes: torch.Tensor, device: str, predicted: torch.Tensor | None = None):
+        """`predicted`: codes of the same frames as a talker guesses them, which some batches have."""
         self.batch, self.frames = SEGMENTS[device]
+        self.predicted = None if predicted is None else predicted.to(device)
         samples = store.sound_end * config.FRAME_SAMPLES
         sound = torch.from_file(store.path("audio.i16"), shared=False, size=samples, dtype=torch.int16)  # mapped, not read
         self.sound, self.codes = sound.view(-1, config.FRAME_SAMPLES).to(device), codes.to(device)
@@ -150,17 +154,17 @@ class Segments:
         self.lengths = np.array([i["frames"] for i in used])
         self.weights = self.lengths / self.lengths.sum()
 
-    def at(self, sound: torch.Tensor, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def at(self, sound: torch.Tensor, codes: torch.Tensor, predicted: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Frames [B, T] of the sound and of the codes -> float samples [B, 1920 T], codes [B, groups, T]."""
         real = self.sound[sound.to(self.sound.device)].flatten(1).float() / 32768
-        return real, self.codes[codes.to(self.codes.device)].transpose(1, 2).long()
+        return real, (self.predicted if predicted else self.codes)[codes.to(self.codes.device)].transpose(1, 2).long()
 
     def draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch of segments, each frame of all speech as likely as any other."""
         picked = rng.choice(len(self.lengths), self.batch, p=self.weights)
         begin = torch.from_numpy(rng.integers(0, self.lengths[picked] - self.frames + 1))
         frames = self.starts[picked][:, :, None] + begin[:, None, None] + torch.arange(self.frames)
-        return self.at(frames[:, 0], frames[:, 1])
+        return self.at(frames[:, 0], frames[:, 1], self.predicted is not None and rng.random() < PREDICTED_SHARE)
 
     def held_out(self):
         """The utterances that are not trained on, one by one."""
@@ -219,8 +223,9 @@ class Trainer:
         # the first frame lacks what came before it
         made, real = made.float()[:, config.FRAME_SAMPLES :], real[:, config.FRAME_SAMPLES : made.shape[1]]
         spectral = self.spectral(made, real)
-        probed = PROBE_WEIGHT + (PROBE_WEIGHT_AT_END - PROBE_WEIGHT) * done
-        near = COMPLEX_WEIGHT * self.complex(made, real) + probed * self.probes(seen, codes[:, config.EXCITATION_GROUP])
+        to = lambda first, last: first + (last - first) * done
+        probed = to(PROBE_WEIGHT, PROBE_WEIGHT_AT_END)
+        near = to(COMPLEX_WEIGHT, COMPLEX_WEIGHT_AT_END) * self.complex(made, real) + probed * self.probes(seen, codes[:, config.EXCITATION_GROUP])
         loss = spectral + near
         score = matching = torch.zeros((), device=real.device)
         if adversarial:
@@ -256,11 +261,11 @@ def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, rate: float, c
 
 
 def train_code2wav(store: SpeechStore, codes: torch.Tensor, folder: str, minutes: float, total_minutes: float, device="cpu",
-                   start: str | None = None, adversarial: bool | None = None):
+                   start: str | None = None, adversarial: bool | None = None, predicted: torch.Tensor | None = None):
     """Trains for at most `minutes`; the learning rate falls over `total_minutes` of training in all. Resumes from code2wav.pt.
-    `adversarial`, with discriminators, is by default what a GPU does: on a CPU these cost more than they bring."""
+    `adversarial`, with discriminators, is by default what a GPU does: on a CPU these cost more than they bring. `predicted`: see Segments."""
     trainer = Trainer(os.path.join(folder, "code2wav.pt"), device, device == "cuda" if adversarial is None else adversarial, start)
-    segments, rng = Segments(store, codes, device), np.random.default_rng(trainer.step)
+    segments, rng = Segments(store, codes, device, predicted), np.random.default_rng(trainer.step)
     if not trainer.step:
         phases.teach(trainer.model, trainer.probes, segments, rng, min(TEACHING_MINUTES, minutes / 4), trainer.known)
     clock = time.time if device == "cuda" else time.process_time

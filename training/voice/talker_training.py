@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 
 import config
+from compiled import compile_forward
 from optimizer import Average, Optimizer, meet
-from talker import Talker
+from talker import Layer, Talker
 from talker_batches import PREFIX_ROWS, Batch, Batches, Examples, Text, build
 
 
@@ -155,11 +156,12 @@ class Size:
 SIZES = {
     "cuda": Size(rows=1 << 30, utterances=256, window=2048, multiple=16, predictor_frames=5000, peak_rate=2.5e-3, average=0.999,
                  workers=min(6, os.cpu_count() or 1), checked=60),
-    "cpu": Size(rows=2000, utterances=256, window=1024, multiple=1, predictor_frames=160, peak_rate=2e-3, average=0.997,
+    "cpu": Size(rows=2000, utterances=256, window=1024, multiple=1, predictor_frames=110, peak_rate=2e-3, average=0.997,
                 workers=0, checked=20),
 }  # fmt: skip
 SAVE_EVERY_S, CHECK_EVERY_S = 120, 480
-PHASE_WEIGHT, PHASE_WEIGHT_AT_END = 0.5, 0.2  # of the probes
+LATER_WEIGHT = 0.9  # of the later code groups, of which fewer words hang than of the first
+PHASE_WEIGHT, PHASE_WEIGHT_AT_END = 0.5, 0.1  # of the probes
 
 
 def train_talker(examples: Examples, weights, held_out: Examples, questions, text: Text, folder: str, minutes: float, total_minutes: float,
@@ -217,6 +219,15 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
     batches = Batches(examples, weights, text, questions, r.randrange(1 << 30), size.rows, size.utterances, size.window, size.multiple, size.predictor_frames)
     loader = torch.utils.data.DataLoader(batches, batch_size=None, num_workers=size.workers, prefetch_factor=4 if size.workers else None,
                                          pin_memory=device == "cuda")
+
+    def trial():
+        batch = build(examples, range(min(4, len(examples.kinds))), text, questions, random.Random(0)).to(device)
+        with torch.autocast(device, torch.bfloat16):
+            first, later, balance, _, strayed, phases = batch_loss(model.train(), text, batch, 0.0, phase)
+        (first + sum(later) + balance + strayed + phases).backward()
+        optimizer.clear()
+
+    compile_forward(Layer, trial, device)
     began, running, utterances, lowest, lost = clock(), [], 0, math.inf, 0
     recent: deque[torch.Tensor] = deque(maxlen=100)
     shown = saved = checked = met = arrived = time.time()
@@ -230,7 +241,7 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
             first, later, balance, accuracy, strayed, phases = batch_loss(model, text, batch.to(device), r.random() * 0.25, phase)
         later = sum(later) / len(later)
         asked = PHASE_WEIGHT + (PHASE_WEIGHT_AT_END - PHASE_WEIGHT) * done
-        loss = first + 2 * later + 0.01 * balance + 0.3 * strayed + asked * phases
+        loss = first + LATER_WEIGHT * later + 0.01 * balance + 0.3 * strayed + asked * phases
         loss.backward()
         optimizer.step(rate)
         ema.update(model)
@@ -266,6 +277,28 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
     save()
     check()
     return ema.model
+
+
+@torch.no_grad()
+def predicted_codes(model: Talker, text: Text, examples: Examples, questions, codes: torch.Tensor) -> torch.Tensor:
+    """codes [frames, groups], in the frames of `examples` those that the talker holds for the likeliest after the true ones before them, as
+    code2wav will hear them; the voice's own code stays true, as the sound goes with it."""
+    model.eval()
+    device, guessed, r = text.table.device, codes.clone(), random.Random(1)
+    likeliest = lambda logits: logits.float().argmax(-1)  # noqa: E731
+    order = np.argsort(examples.frames)
+    for k in range(0, len(order), 24):
+        picked = order[k : k + 24]
+        batch = build(examples, picked, text, questions, r).to(device)
+        with torch.autocast(device, torch.bfloat16):
+            hidden = model.model(input_rows(model, text, batch.ids, batch.special, batch.at, batch.codes)).flatten(0, 1)[batch.at - 1]
+            first = likeliest(hidden @ head_weight(model).T).clamp_max(config.CODEBOOK_SIZE - 1)
+            rest, _ = model.code_predictor.generate(hidden, model.model.codec_embedding(first), likeliest)
+        made = torch.cat([first[:, None], rest], 1).to(codes.dtype).cpu()
+        made[:, config.EXCITATION_GROUP] = batch.codes[:, config.EXCITATION_GROUP].to(codes.dtype).cpu()
+        for i, spoken in zip(picked, made.split(examples.frames[picked].tolist())):
+            guessed[examples.starts[i] : examples.starts[i] + examples.said[i]] = spoken[config.LEAD_FRAMES :]
+    return guessed
 
 
 @torch.no_grad()

@@ -5,7 +5,8 @@
 answers.txt holds one sentence of the domain a line. assets.json names what the understanding half
 made: {"tokenizer_path", "embeddings_path", "ids": {"tts_pad_token_id", "tts_bos_token_id",
 "tts_eos_token_id"}}. Every stage resumes from what it finds in DIR. Codec and talker do not need each other: once the data
-is there, each can run as a process of its own with --stages codec or --stages talker.
+is there, each can run as a process of its own with --stages codec or --stages talker. --stages predict,codec trains the codec's
+code2wav on with the codes that the finished talker makes of the same speech among the true ones.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from figures import figure_sentences  # noqa: E402
 from speech_data import SpeechStore  # noqa: E402
 from talker import Talker  # noqa: E402
 from talker_batches import Examples, Text  # noqa: E402
-from talker_training import load_ready, train_talker  # noqa: E402
+from talker_training import load_ready, predicted_codes, train_talker  # noqa: E402
 from texts import in_words, made_sentences, word_sentences  # noqa: E402
 from verify import verify  # noqa: E402
 
@@ -95,6 +96,12 @@ def all_texts(answers_path: str | None, share: float = 1.0) -> list[tuple[str, s
     return [(text, kind) for kind, texts in kept.items() for text in texts] + mixed
 
 
+def loaded(model: torch.nn.Module, folder: str, name: str) -> torch.nn.Module:
+    """The averaged weights in a training's file."""
+    model.load_state_dict(torch.load(os.path.join(folder, name), map_location="cpu")["ema"])
+    return model.eval()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
@@ -132,13 +139,22 @@ def main():
         store.add(all_texts(a.answers, a.texts or (1.0 if a.device == "cuda" else CPU_SHARE)), SOUND_FRAMES, a.processes)
     codes = codec.encode_store(store, codec.fit_quantizer(store, os.path.join(a.out, "quantizer.pt")), os.path.join(a.out, "codes.pt"), a.processes)
     both = "codec" in stages and "talker" in stages
+    text = Text(**load_ready(a.text_assets)) if a.text_assets else None
+    talker_folder, predicted_path = a.talker_out or a.out, os.path.join(a.out, "predicted.pt")
+    items = [i for i in store.items if i["start"] + i["frames"] <= len(codes) and i["frames"] <= LONGEST_FRAMES]
+    questions = [text.encode(line.strip()) for line in open(a.questions)] if text and a.questions else []
+    asked = lambda said: questions or [said.of(i)[0].tolist() for i in range(len(said.kinds))]  # noqa: E731
+    if "predict" in stages:
+        heard = Examples(pronunciations.respelled([i for i in items if i["sound"] is not None], WRITTEN), codes, text)
+        talker = loaded(Talker(config.TALKER), talker_folder, "talker.pt").to(a.device)
+        text.table = text.table.to(a.device)
+        torch.save(predicted_codes(talker, text, heard, asked(heard), codes), predicted_path)
     if "codec" in stages:
         part = a.minutes * (0.45 if both else 1)
-        codec.train_code2wav(store, codes, a.out, part, a.code2wav_minutes or part, a.device, a.start_code2wav, a.adversarial)
-    text = Text(**load_ready(a.text_assets)) if a.text_assets else None
+        predicted = torch.load(predicted_path) if os.path.exists(predicted_path) else None
+        codec.train_code2wav(store, codes, a.out, part, a.code2wav_minutes or part, a.device, a.start_code2wav, a.adversarial, predicted)
     if "talker" in stages:
         text.table = text.table.to(a.device)
-        items = [i for i in store.items if i["start"] + i["frames"] <= len(codes) and i["frames"] <= LONGEST_FRAMES]
         shares = LATE_SHARES if a.late else SHARES
         if a.shares:
             shares = {kind: float(share) for kind, share in (part.split("=") for part in a.shares.split(","))}
@@ -148,16 +164,14 @@ def main():
         weights = [shares[i["kind"]] / number[i["kind"]] for i in used]
         kept = [i for i in items if i["kind"].endswith("held") and i["kind"] not in shares]
         held = Examples(pronunciations.respelled(kept), codes, text)
-        questions = [text.encode(line.strip()) for line in open(a.questions)] if a.questions else [trained.of(i)[0].tolist() for i in range(len(used))]
         minutes = a.minutes * (0.55 if both else 1)
-        os.makedirs(a.talker_out or a.out, exist_ok=True)
-        train_talker(trained, weights, held, questions, text, a.talker_out or a.out, minutes, a.talker_minutes or minutes, a.device,
+        os.makedirs(talker_folder, exist_ok=True)
+        train_talker(trained, weights, held, asked(trained), text, talker_folder, minutes, a.talker_minutes or minutes, a.device,
                      start=a.start, beside=a.beside, seed=a.seed, peak_rate=a.rate)
+    if text:
         text.table = text.table.cpu()
     if "export" in stages:
-        code2wav, talker = Code2Wav(config.CODE2WAV).eval(), Talker(config.TALKER).eval()
-        code2wav.load_state_dict(torch.load(os.path.join(a.out, "code2wav.pt"), map_location="cpu")["ema"])
-        talker.load_state_dict(torch.load(os.path.join(a.out, "talker.pt"), map_location="cpu")["ema"])
+        code2wav, talker = loaded(Code2Wav(config.CODE2WAV), a.out, "code2wav.pt"), loaded(Talker(config.TALKER), talker_folder, "talker.pt")
         export(talker, code2wav, a.out)
         sentences = [text.encode(i["text"]) for i in store.items if i["kind"].endswith("held")][:8]
         verify(talker, code2wav, text, sentences, text.user_turn(text.encode("Hello")))
