@@ -290,7 +290,7 @@ def predicted_codes(model: Talker, text: Text, examples: Examples, questions, co
     for k in range(0, len(order), 24):
         picked = order[k : k + 24]
         batch = build(examples, picked, text, questions, r).to(device)
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16):
             hidden = model.model(input_rows(model, text, batch.ids, batch.special, batch.at, batch.codes)).flatten(0, 1)[batch.at - 1]
             first = likeliest(hidden @ head_weight(model).T).clamp_max(config.CODEBOOK_SIZE - 1)
             rest, _ = model.code_predictor.generate(hidden, model.model.codec_embedding(first), likeliest)

@@ -148,7 +148,9 @@ def main():
         heard = Examples(pronunciations.respelled([i for i in items if i["sound"] is not None], WRITTEN), codes, text)
         talker = loaded(Talker(config.TALKER), talker_folder, "talker.pt").to(a.device)
         text.table = text.table.to(a.device)
-        torch.save(predicted_codes(talker, text, heard, asked(heard), codes), predicted_path)
+        predicted = predicted_codes(talker, text, heard, asked(heard), codes)
+        print("groups guessed right:", (predicted == codes)[: store.sound_end].float().mean(0).numpy().round(3))
+        torch.save(predicted, predicted_path)
     if "codec" in stages:
         part = a.minutes * (0.45 if both else 1)
         predicted = torch.load(predicted_path) if os.path.exists(predicted_path) else None
