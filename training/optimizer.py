@@ -74,7 +74,7 @@ class Optimizer:
             for group in part.param_groups:
                 group["lr"] = rate * group["scale"]
             part.step()
-            part.zero_grad(set_to_none=True)
+        self.clear()
 
     def clear(self) -> None:
         for part in self.parts:

@@ -225,9 +225,9 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         with torch.autocast(device, torch.bfloat16):
             first, later, balance, _, strayed, phases = batch_loss(model.train(), text, batch, 0.0, phase)
         (first + sum(later) + balance + strayed + phases).backward()
-        optimizer.clear()
 
     compile_forward(Layer, trial, device)
+    optimizer.clear()
     began, running, utterances, lowest, lost = clock(), [], 0, math.inf, 0
     recent: deque[torch.Tensor] = deque(maxlen=100)
     shown = saved = checked = met = arrived = time.time()

@@ -140,6 +140,8 @@ def main():
     codes = codec.encode_store(store, codec.fit_quantizer(store, os.path.join(a.out, "quantizer.pt")), os.path.join(a.out, "codes.pt"), a.processes)
     both = "codec" in stages and "talker" in stages
     text = Text(**load_ready(a.text_assets)) if a.text_assets else None
+    if text:
+        text.table = text.table.to(a.device)
     talker_folder, predicted_path = a.talker_out or a.out, os.path.join(a.out, "predicted.pt")
     items = [i for i in store.items if i["start"] + i["frames"] <= len(codes) and i["frames"] <= LONGEST_FRAMES]
     questions = [text.encode(line.strip()) for line in open(a.questions)] if text and a.questions else []
@@ -147,7 +149,6 @@ def main():
     if "predict" in stages:
         heard = Examples(pronunciations.respelled([i for i in items if i["sound"] is not None], WRITTEN), codes, text)
         talker = loaded(Talker(config.TALKER), talker_folder, "talker.pt").to(a.device)
-        text.table = text.table.to(a.device)
         predicted = predicted_codes(talker, text, heard, asked(heard), codes)
         print("groups guessed right:", (predicted == codes)[: store.sound_end].float().mean(0).numpy().round(3))
         torch.save(predicted, predicted_path)
@@ -156,7 +157,6 @@ def main():
         predicted = torch.load(predicted_path) if os.path.exists(predicted_path) else None
         codec.train_code2wav(store, codes, a.out, part, a.code2wav_minutes or part, a.device, a.start_code2wav, a.adversarial, predicted)
     if "talker" in stages:
-        text.table = text.table.to(a.device)
         shares = LATE_SHARES if a.late else SHARES
         if a.shares:
             shares = {kind: float(share) for kind, share in (part.split("=") for part in a.shares.split(","))}
@@ -170,9 +170,8 @@ def main():
         os.makedirs(talker_folder, exist_ok=True)
         train_talker(trained, weights, held, asked(trained), text, talker_folder, minutes, a.talker_minutes or minutes, a.device,
                      start=a.start, beside=a.beside, seed=a.seed, peak_rate=a.rate)
-    if text:
-        text.table = text.table.cpu()
     if "export" in stages:
+        text.table = text.table.cpu()
         code2wav, talker = loaded(Code2Wav(config.CODE2WAV), a.out, "code2wav.pt"), loaded(Talker(config.TALKER), talker_folder, "talker.pt")
         export(talker, code2wav, a.out)
         sentences = [text.encode(i["text"]) for i in store.items if i["kind"].endswith("held")][:8]
