@@ -280,7 +280,14 @@ How do you feel?
 how are you
 Are you well?
 How is it going?
-How are you today?""", """Hey, how are you?
+How are you today?
+Hi, how are you?
+Hello, how are you?
+Hello! How are you doing?
+Hi Calliope, how are you today?
+Good morning, how are you?
+Hi, how is it going?
+hi how are you""", """Hey, how are you?
 How do you feel today?""", [{"a": HOW}])
     add("outside", """Who won the football game yesterday?
 What is the weather like on Sunday?
@@ -481,7 +488,7 @@ How would you spell {q}?""", {word: word for word in SPELLED}, lambda q, v: spel
     for step, after in ((1, "after"), (-1, "before")):
         # Small ones in words, which they are asked in too.
         said = {n: number_words(n) if n <= 20 else str(n) for n in range(1000)}
-        pairs = [(shown, n) for n in range(1, 999) for shown in {str(n), number_words(n)}]
+        pairs = [(shown, n) for n in range(1, 999) for shown in (str(n), number_words(n))]
         add(f"number_{after}", f"""What number comes {after} {{q}}?
 Which number comes {after} {{q}}?
 What comes {after} {{q}}?
@@ -631,7 +638,17 @@ def question(rng: random.Random, held_out: bool = False) -> tuple[str, str, str]
     """A typed question: (kind, question, answer). held_out takes the wordings training never sees."""
     if rng.random() < ARITHMETIC:
         return arithmetic(rng, held_out)
-    kind, train, held, items = rng.choices(FAMILIES, cum_weights=CUMULATED)[0]
+    return of_family(rng.choices(FAMILIES, cum_weights=CUMULATED)[0], rng, held_out)
+
+
+def spelling(rng: random.Random, held_out: bool = False) -> tuple[str, str, str]:
+    """A word to be spelled, which takes more examples than most of what it knows."""
+    return of_family(next(family for family in FAMILIES if family[0] == "spelling"), rng, held_out)
+
+
+def of_family(family: tuple, rng: random.Random, held_out: bool) -> tuple[str, str, str]:
+    """A question of one of FAMILIES: (kind, question, answer)."""
+    kind, train, held, items = family
     item = rng.choice(items)
     if kind == "spelling" and not held_out and rng.random() < 0.5:
         word = invented(rng)

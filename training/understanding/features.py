@@ -271,11 +271,11 @@ class Changer:
             tail[:, 1:] = tail[:, :-1].clone()
             share = self.uniform(len(wet), 0.05, 0.7)[:, None, None] * (1 - fall)
             power[wet] = power[wet] + share * tail
-        # Noise, at 1 to 60 dB of the speech, mostly loud.
+        # Noise, 1 to 60 dB below the speech, mostly loud: half of it above 10 dB below.
         strength = (power * self.width).sum(2)
         loud = strength.sum(1) / inside.sum(1).clamp(min=1)
         noise = torch.stack([self.behind(time) for _ in range(count)])
-        ratio = torch.where(self.chosen(count, 0.8), self.uniform(count, 1, 27), self.uniform(count, 25, 60))
+        ratio = torch.where(self.chosen(count, 0.85), 1 + 26 * self.uniform(count, 0, 1) ** 1.5, self.uniform(count, 25, 60))
         scale = loud / (noise * self.width).sum(2).mean(1).clamp(min=1e-12) * 10 ** (-ratio / 10)
         power = self.together(power, noise * scale[:, None, None])
         gain = self.uniform(count, -2.6, 0.6)[:, None, None]
@@ -295,7 +295,7 @@ class Changer:
 
     def behind(self, time: int) -> torch.Tensor:
         """Power [time, 128] of what may be heard behind somebody who speaks: a noise, or others who talk."""
-        return self.talking(time) * self.tilt() if self.people and self.rng.random() < 0.3 else self.noise(time)
+        return self.talking(time) * self.tilt() if self.people and self.rng.random() < 0.45 else self.noise(time)
 
     def noise(self, time: int) -> torch.Tensor:
         """Power [time, 128] of one of the noises, tilted."""

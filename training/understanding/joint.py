@@ -17,18 +17,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from compiled import compile_forward
 from optimizer import Average, Optimizer, meet
 from understanding import drawings, facts, features, orders, outside, pictures, talk
 from understanding.audio_pretrain import PHONES, STEPS, ctc, moved
 from understanding.config import AUDIO
-from understanding.model import Thinker, audio_tokens, patchify
+from understanding.model import AudioLayer, Layer, Thinker, VisionBlock, audio_tokens, patchify
 from understanding.prompts import Batch, Prompts, Row, Turn
 
-SHARES = {"text": 1.6, "outside": 0.5, "sum": 0.3, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0,
+SHARES = {"text": 1.6, "outside": 0.5, "sum": 0.3, "spelling": 0.1, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0,
           "noise": 0.4, "typed_order": 0.5, "phones": 1.0, "sight": 0.6, "drawing": 0.5}
-SIZES = {"text": 64, "outside": 48, "sum": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
+SIZES = {"text": 64, "outside": 48, "sum": 48, "spelling": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
          "noise": 10, "typed_order": 24, "phones": 40, "sight": 24, "drawing": 32}
-BESIDE = 6  # typed conversations in a row
+BESIDE = 4  # typed conversations in a row
 HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "sight"}
 
 
@@ -75,7 +76,7 @@ class Tasks:
     def draw(self, task: str, count: int):
         """A training batch; all its conversations have as many turns, so that little is padding."""
         self.neighbours = (self.rng.choices([0, 1, 2], [0.75, 0.2, 0.05])[0], self.rng.choices([0, 1], [0.8, 0.2])[0])
-        if task not in ("text", "photo", "word", "outside", "sum") and self.rng.random() < 0.6:
+        if task not in ("text", "photo", "word", "outside", "sum", "spelling") and self.rng.random() < 0.6:
             self.neighbours = (0, 0)
         count = max(8, round(count / (1 + 0.5 * sum(self.neighbours))))
         if task in HEARD - {"phones", "sight"}:
@@ -83,9 +84,15 @@ class Tasks:
         return getattr(self, task)(count)
 
     def typed(self, turns: list[Turn], held: bool):
-        """Conversations in writing: several that begin alike lie in one row, so that little is padding."""
-        beside = 1 if held else BESIDE
-        return [self.around(turns[i : i + beside], held) for i in range(0, len(turns), beside)], []
+        """Conversations in writing: several that begin alike lie in one row, long ones beside short ones, so that little is padding."""
+        if held:
+            return [self.around([turn], held) for turn in turns], []
+        turns = sorted(turns, key=lambda turn: len(self.prompts.encode(turn.question)) + len(self.prompts.encode(turn.answer)))
+        rows = [[] for _ in range(math.ceil(len(turns) / BESIDE))]
+        for i, turn in enumerate(turns):  # there and back again
+            at = i % (2 * len(rows))
+            rows[min(at, 2 * len(rows) - 1 - at)].append(turn)
+        return [self.around(self.rng.sample(row, len(row)), held) for row in rows], []
 
     def text(self, count: int, held: bool = False):
         return self.typed([self.fact(held) for _ in range(count)], held)
@@ -102,6 +109,10 @@ class Tasks:
     def sum(self, count: int, held: bool = False):
         """Arithmetic, which takes more examples than anything else that it knows."""
         return self.typed([Turn(*facts.arithmetic(self.rng, held)[1:]) for _ in range(count)], held)
+
+    def spelling(self, count: int, held: bool = False):
+        """Words to be spelled, half of which there are not, so that spelling is learnt and not only the words."""
+        return self.typed([Turn(*facts.spelling(self.rng, held)[1:]) for _ in range(count)], held)
 
     def typed_order(self, count: int, held: bool = False):
         """Orders in writing, confirmed or as JSON."""
@@ -261,7 +272,7 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
     mean = lambda values: sum(values) / max(1, len(values))  # noqa: E731
     state, tasks.rng = tasks.rng, rng
     wanted = set(args.tasks.split(","))
-    for name in ("text", "outside", "sum", "typed_order"):
+    for name in ("text", "outside", "sum", "spelling", "typed_order"):
         if name in wanted:
             out[name] = mean([accuracy(model, tasks, *getattr(tasks, name)(50, True)) for _ in range(count // 50)])
     if "photo" in wanted:
@@ -298,6 +309,26 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
     return {k: round(v, 3) for k, v in out.items()}
 
 
+def compile_layers(model: Thinker, tasks: Tasks, wanted: list[str], device: str) -> None:
+    """Each kind of layer, tried on a task that needs it."""
+    for block, needed in ((Layer, set(SIZES) - {"phones"}), (AudioLayer, HEARD), (VisionBlock, {"photo", "word", "drawing", "sight"})):
+        task = next((name for name in wanted if name in needed), None)
+
+        def trial() -> None:
+            rows, media = tasks.draw(task, 8)
+            with torch.autocast(device, torch.bfloat16):
+                if rows is None:
+                    hidden, _ = model.audio_tower(media[0][1].to(device), media[0][2].to(device))
+                    loss = hidden.float().mean()
+                else:
+                    logits, answers, *_ = logits_of(model, tasks.prompts.batch(rows), media)
+                    loss = F.cross_entropy(logits, answers)
+            loss.backward()
+
+        if task:
+            compile_forward(block, trial, device)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True)
@@ -307,6 +338,7 @@ def main() -> None:
     parser.add_argument("--until", type=float, help="stop after so many minutes of it")
     parser.add_argument("--tasks", default=",".join(SHARES))
     parser.add_argument("--shares", default="", help="how often each task is drawn, where it is not as usual: text=1.6,digit=1.5")
+    parser.add_argument("--weights", default="", help="what the loss of a task counts, where it is not 1: order=4,digit=4; gradients of small losses drown in those of large ones")
     parser.add_argument("--masks", type=float, default=0.5, help="share of the batches of sounds with parts of the spectrum left out")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
@@ -321,6 +353,7 @@ def main() -> None:
     parser.add_argument("--check", type=float, default=4, help="minutes between validations; 0 for none")
     parser.add_argument("--phones", type=float, default=0.3, help="weight of the loss of a head that tells the phones (CTC)")
     parser.add_argument("--anew", action="store_true", help="begin the schedule with the weights that are there")
+    parser.add_argument("--compile", action="store_true", help="compile the layers: minutes at first, then steps are much shorter, on a CPU too")
     parser.add_argument("--freeze", default="", help="parts whose weights stay: visual, audio_tower")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -362,8 +395,14 @@ def main() -> None:
     if state and not args.anew and state.get("taken") == taken:
         average.model.load_state_dict(state["ema"])
         average.steps = step
-    shares = SHARES | {name: float(value) for name, value in (part.split("=") for part in args.shares.split(",") if part)}
+    given = lambda text: {name: float(value) for name, value in (part.split("=") for part in text.split(",") if part)}  # noqa: E731
+    shares, weighs = SHARES | given(args.shares), given(args.weights)
+    if unknown := (shares | weighs).keys() - SHARES.keys():
+        raise SystemExit(f"no such task: {', '.join(sorted(unknown))}; there are {', '.join(SHARES)}")
     wanted = args.tasks.split(",")
+    if args.compile:
+        compile_layers(model, tasks, wanted, args.device)
+        optimizer.clear()
     draws = Draws(tasks, wanted, [shares[t] for t in wanted], args.larger, args.seed + step)
     if args.workers:
         torch.multiprocessing.set_sharing_strategy("file_system")
@@ -397,7 +436,7 @@ def main() -> None:
                     loss = (F.cross_entropy(logits, answers, reduction="none") * weights).sum() / weights.sum()
                     said = phones_loss(phones, hidden, media[-1][2], media[-1][4], alone) if hidden is not None and args.phones else None
                     total = loss if said is None else loss + args.phones * said
-            ((args.phones * loss if batch is None else total) / args.draws).backward()
+            ((args.phones * loss if batch is None else total) * (weighs.get(task, 1.0) / args.draws)).backward()
             loss = loss.detach()  # without waiting for a GPU
             running[task] = 0.95 * running.get(task, loss) + 0.05 * loss
         optimizer.step(lr)

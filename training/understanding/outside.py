@@ -206,6 +206,7 @@ How many {animals} are there in {country}?|What are the rules of {act}?|How do I
 Why do people like {act}?|When did {act} begin?|What equipment do I need for {act}?|{word}|{a noun}|{noun} and {noun}|the {adj} {thing}|
 {verb} the {thing}|{nonsense}|{nonsense} {nonsense}|What is {nonsense}?|Who is {nonsense}?|Where is {nonsense}?|Tell me about {nonsense}.|
 How do I {nonsense}?|What does {nonsense} mean?|Please {nonsense} the {thing}.|Give me the {nonsense}.|Why is {nonsense} {adj}?""".replace("\n", "").split("|")
+OPEN += Path(__file__).with_name("outside.txt").read_text().split("\n")[:-1]  # written by somebody who had seen those above only
 
 FURTHER_HELD = """Can you say anything about {person}?|In which year did {person} die?|Who came up with {a thing}?|What would {a thing} weigh?|
 Would {name} like {a thing}?|Is there any {food} without sugar?|What makes {a animal} {adj}?|Could you translate {word} to {language}?|

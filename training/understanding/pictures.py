@@ -134,6 +134,17 @@ def keep(what, file: Path) -> None:
     file.with_suffix(".new").replace(file)
 
 
+def draws_letters(file: str) -> bool:
+    """Whether a font has a shape of its own for every letter and digit, as some that say so have not."""
+    try:
+        font = ImageFont.truetype(file, 20)
+        shapes = [bytes(font.getmask(c)) for c in KINDS[1:] + KINDS[1:27].upper()]
+    except OSError:
+        return False
+    return all(map(any, shapes)) and len(set(shapes)) > len(shapes) // 2
+
+
+@functools.cache
 def fonts(held_out: bool) -> list[str]:
     """Font files with Latin letters; every fifth family is kept for validation. Where CALLIOPE_FONTS names a folder, those in its
     folders `train` and `held`."""
@@ -146,7 +157,7 @@ def fonts(held_out: bool) -> list[str]:
         if not path.strip().lower().endswith((".ttf", ".otf")) or any(k in family for k in ("Emoji", "Symbol", "Math", "Dingbat")):
             continue
         family = family.split(":")[0].split(",")[0].strip()
-        if (sum(map(ord, family)) % 5 == 0) == held_out:
+        if (sum(map(ord, family)) % 5 == 0) == held_out and draws_letters(path.strip()):
             chosen.append(path.strip())
     return chosen
 
