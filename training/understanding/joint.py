@@ -311,18 +311,15 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
 
 def compile_layers(model: Thinker, tasks: Tasks, wanted: list[str], device: str) -> None:
     """Each kind of layer, tried on a task that needs it."""
-    for block, needed in ((Layer, set(SIZES) - {"phones"}), (AudioLayer, HEARD), (VisionBlock, {"photo", "word", "drawing", "sight"})):
-        task = next((name for name in wanted if name in needed), None)
+    answered = [name for name in wanted if name != "phones"]  # which asks nothing
+    for block, needed in ((Layer, set(answered)), (AudioLayer, HEARD), (VisionBlock, {"photo", "word", "drawing", "sight"})):
+        task = next((name for name in answered if name in needed), None)
 
         def trial() -> None:
             rows, media = tasks.draw(task, 8)
             with torch.autocast(device, torch.bfloat16):
-                if rows is None:
-                    hidden, _ = model.audio_tower(media[0][1].to(device), media[0][2].to(device))
-                    loss = hidden.float().mean()
-                else:
-                    logits, answers, *_ = logits_of(model, tasks.prompts.batch(rows), media)
-                    loss = F.cross_entropy(logits, answers)
+                logits, answers, *_ = logits_of(model, tasks.prompts.batch(rows), media)
+                loss = F.cross_entropy(logits, answers)
             loss.backward()
 
         if task:
