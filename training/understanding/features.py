@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from understanding import facts, noises, orders, sounds
 from understanding.audio_pretrain import PHONES
@@ -182,6 +181,7 @@ class Store:
         """One set of clips after the other, so that the samples of one only are in memory."""
         def sets():
             cache = self.cache
+            talk = lambda: [x for x, *_ in sounds.Sounds.load_phrases(cache / "phrases.pt")] + [x for x, *_ in orders.load_real(data, cache / "orders-real.pt")[0]]  # noqa: E731
             yield "digits", lambda: [(x, facts.NUMBERS[d], d, voice) for x, d, voice in sounds.Sounds.load_digits(data, cache / "digits.pt")]
             yield "questions", lambda: [(x, *label, voice) for x, label, voice in sounds.Sounds.load_questions(cache / "questions.pt")]
             yield "phrases", lambda: [(x, text, None, voice) for x, text, voice in sounds.Sounds.load_phrases(cache / "phrases.pt")]
@@ -190,7 +190,7 @@ class Store:
                                           for i, part in enumerate(orders.load_real(data, cache / "orders-real.pt")) for x, slots, *_ in part]
             yield "hanging", lambda: [(x, "", None, "") for x in orders.load_hanging(cache / "hanging.pt")]
             yield "fillers", lambda: [(x, "", None, "") for x in orders.load_fillers(cache / "fillers.pt")]
-            yield "noises", lambda: [(x, "", None, "") for x in noises.tracks([x for x, *_ in sounds.Sounds.load_phrases(cache / "phrases.pt")])]
+            yield "noises", lambda: [(x, "", None, "") for x in noises.tracks(talk())]
 
         for name, clips in sets():
             if not (self.cache / f"{name}.clips.pt").exists():
@@ -231,8 +231,9 @@ class Changer:
     def chosen(self, count: int, share: float) -> torch.Tensor:
         return torch.tensor([self.rng.random() < share for _ in range(count)])
 
-    def __call__(self, clips: list[torch.Tensor], masks: float, quiet: float = 0.5) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features [B, 128, T] and frames. A share `masks` has parts left out, `quiet` has silence around it."""
+    def __call__(self, clips: list[torch.Tensor], masks: float, quiet: float = 0.5, besides: list[torch.Tensor] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features [B, 128, T] and frames. A share `masks` has parts left out, `quiet` has silence around it. To `besides` are added the
+        features of the same voices at the same pace without room, noise and masks."""
         count, rng = len(clips), self.rng
         log = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True, padding_value=SILENCE)
         length = torch.tensor([float(len(c)) for c in clips])
@@ -261,6 +262,9 @@ class Changer:
         curve = curve - 5.0 * ((band > top[:, None]) | (band < bottom[:, None])).float()
         log = torch.where(inside[:, :, None], log + curve[:, None], torch.tensor(SILENCE))
         power = 10**log
+        gain = self.uniform(count, -2.6, 0.6)[:, None, None]
+        if besides is not None:
+            besides.append(normal((log + gain).clamp(min=-10), frames))
         # A room: what was heard dies away.
         wet = self.chosen(count, 0.35).nonzero()[:, 0]
         if len(wet):
@@ -278,7 +282,6 @@ class Changer:
         ratio = torch.where(self.chosen(count, 0.85), 1 + 26 * self.uniform(count, 0, 1) ** 1.5, self.uniform(count, 25, 60))
         scale = loud / (noise * self.width).sum(2).mean(1).clamp(min=1e-12) * 10 ** (-ratio / 10)
         power = self.together(power, noise * scale[:, None, None])
-        gain = self.uniform(count, -2.6, 0.6)[:, None, None]
         log = (power * 10**gain).clamp(min=1e-10).log10()
         log = normal(log, frames)
         for i in range(count):
@@ -295,7 +298,7 @@ class Changer:
 
     def behind(self, time: int) -> torch.Tensor:
         """Power [time, 128] of what may be heard behind somebody who speaks: a noise, or others who talk."""
-        return self.talking(time) * self.tilt() if self.people and self.rng.random() < 0.45 else self.noise(time)
+        return self.talking(time) * self.tilt() if self.people and self.rng.random() < 0.25 else self.noise(time)
 
     def noise(self, time: int) -> torch.Tensor:
         """Power [time, 128] of one of the noises, tilted."""
@@ -310,14 +313,11 @@ class Changer:
         return track[(self.rng.randrange(len(track)) + torch.arange(time)) % len(track)]
 
     def talking(self, time: int) -> torch.Tensor:
-        """Power [time, 128] of one to six people at once, nearer and farther, or of a crowd in a room that echoes."""
-        power, crowd = torch.zeros(time, 128), self.rng.random() < 0.5
-        for _ in range(self.rng.randint(7, 16) if crowd else self.rng.randint(1, 6)):
+        """Power [time, 128] of one to six people at once, nearer and farther; a crowd is among the noises."""
+        power = torch.zeros(time, 128)
+        for _ in range(self.rng.randint(1, 6)):
             voice = 10 ** self.part(self.rng.choice(self.rng.choice(self.people)).whole(), time)
             power += voice * (10 ** self.rng.uniform(-1.2, 0) / voice.mean().clamp(min=1e-12))
-        if crowd:
-            dying = torch.exp(-0.138 / self.rng.uniform(0.2, 1.0) * torch.arange(24.0))
-            power = F.conv1d(F.pad(power.T[:, None], (23, 0)), dying.flip(0)[None, None])[:, 0].T
         return power
 
     def only_noise(self, count: int) -> list[torch.Tensor]:

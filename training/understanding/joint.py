@@ -22,21 +22,23 @@ from optimizer import Average, Optimizer, meet
 from understanding import drawings, facts, features, orders, outside, pictures, talk
 from understanding.audio_pretrain import PHONES, STEPS, ctc, moved
 from understanding.config import AUDIO
-from understanding.model import AudioLayer, Layer, Thinker, VisionBlock, audio_tokens, patchify
+from understanding.model import AudioEncoder, AudioLayer, Layer, Thinker, VisionBlock, audio_tokens, patchify
 from understanding.prompts import Batch, Prompts, Row, Turn
 
 SHARES = {"text": 1.6, "outside": 0.5, "sum": 2.0, "spelling": 0.4, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0,
-          "noise": 0.4, "typed_order": 0.5, "phones": 1.0, "sight": 0.6, "drawing": 0.5}
+          "noise": 0.4, "typed_order": 0.5, "phones": 1.0, "quiet": 0.5, "sight": 0.6, "drawing": 0.5}
 SIZES = {"text": 64, "outside": 48, "sum": 48, "spelling": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
-         "noise": 10, "typed_order": 24, "phones": 40, "sight": 24, "drawing": 32}
+         "noise": 10, "typed_order": 24, "phones": 40, "quiet": 32, "sight": 24, "drawing": 32}
 BESIDE = 4  # typed conversations in a row
-HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "sight"}
+HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "quiet", "sight"}
+UNASKED = {"phones", "quiet"}  # for the audio encoder alone
 
 
-def sound(mel: torch.Tensor, frames: torch.Tensor, phones: list | None) -> tuple:
-    """Media of a batch: features [B, 128, T], frames [B], and which of the encoder's B * T / 100 * 13 rows are of a clip."""
+def sound(mel: torch.Tensor, frames: torch.Tensor, phones: list | None, *quiet: torch.Tensor) -> tuple:
+    """Media of a batch: features [B, 128, T], frames [B], which of the encoder's B * T / 100 * 13 rows are of a clip, phones where they are
+    known, and the features of the same clips without noise where they are wanted."""
     heard = torch.arange(mel.shape[2] // 100 * 13) < audio_tokens(frames)[:, None]
-    return "audio", mel, frames, heard.flatten().nonzero()[:, 0], phones
+    return "audio", mel, frames, heard.flatten().nonzero()[:, 0], phones, *quiet
 
 
 class Tasks:
@@ -79,7 +81,7 @@ class Tasks:
         if task not in ("text", "photo", "word", "outside", "sum", "spelling") and self.rng.random() < 0.6:
             self.neighbours = (0, 0)
         count = max(8, round(count / (1 + 0.5 * sum(self.neighbours))))
-        if task in HEARD - {"phones", "sight"}:
+        if task in HEARD - UNASKED - {"sight"}:
             return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)))
         return getattr(self, task)(count)
 
@@ -149,6 +151,13 @@ class Tasks:
         mel, frames = self.changer(clips, self.masks)
         return None, [sound(mel, frames, said)]
 
+    def quiet(self, count: int):
+        """Speech in noise, which the audio encoder is to hear as its teacher hears it without."""
+        clips, said = self.talk.phones(self.rng, count)
+        besides: list[torch.Tensor] = []
+        mel, frames = self.changer(clips, 0.3 * self.masks, besides=besides)
+        return None, [sound(mel, frames, said, *besides)]
+
     def photo(self, count: int):
         x, y = self.photos.batch(count, (64, 64) if self.rng.random() < 0.85 else self.rng.choice(pictures.WIDE))
         return self.picture(x, facts.PHOTO_QUESTIONS + [""], [facts.photo_answer(facts.PHOTO_CLASSES[i]) for i in y])
@@ -207,7 +216,7 @@ def embed(model: Thinker, batch: Batch, media: list[tuple]):
     move = lambda tensor: tensor.to(x.device, non_blocking=True)  # noqa: E731
     for kind, *given in media:
         if kind == "audio":
-            mel, frames, heard, _ = given
+            mel, frames, heard, *_ = given
             hidden, _ = model.audio_tower(move(mel), move(frames))
             x = x.index_copy(0, batch.sounds, hidden.flatten(0, 1).index_select(0, move(heard)).to(x.dtype))
         else:
@@ -235,6 +244,14 @@ def phones_loss(head: nn.Linear, hidden: torch.Tensor, frames: torch.Tensor, pho
     features = hidden if len(known) == len(hidden) else hidden.index_select(0, moved(known, hidden.device))
     logits = head(features.detach() if alone else features).float().view(len(known), features.shape[1] * STEPS, -1).log_softmax(-1).transpose(0, 1)
     return ctc(logits, audio_tokens(frames[known]) * STEPS, [phones[i] for i in known])
+
+
+def quiet_loss(teacher: AudioEncoder, hidden: torch.Tensor, heard: torch.Tensor, quiet: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+    """Squared distance of what is heard in noise from what the teacher hears without, as a share of the latter's power
+    (cf. Li et al. 2017, "Large-Scale Domain Adaptation via Teacher-Student Learning")."""
+    with torch.no_grad():
+        wanted = teacher(quiet, frames)[0].flatten(0, 1).index_select(0, heard).float()
+    return F.mse_loss(hidden.flatten(0, 1).index_select(0, heard).float(), wanted) / wanted.var().clamp(min=1e-6)
 
 
 @torch.no_grad()
@@ -311,7 +328,7 @@ def validate(model: Thinker, tasks: Tasks, args, count: int = 300) -> dict[str, 
 
 def compile_layers(model: Thinker, tasks: Tasks, wanted: list[str], device: str) -> None:
     """Each kind of layer, tried on a task that needs it."""
-    answered = [name for name in wanted if name != "phones"]  # which asks nothing
+    answered = [name for name in wanted if name not in UNASKED]
     for block, needed in ((Layer, set(answered)), (AudioLayer, HEARD), (VisionBlock, {"photo", "word", "drawing", "sight"})):
         task = next((name for name in answered if name in needed), None)
 
@@ -351,6 +368,7 @@ def main() -> None:
     parser.add_argument("--phones", type=float, default=0.3, help="weight of the loss of a head that tells the phones (CTC)")
     parser.add_argument("--anew", action="store_true", help="begin the schedule with the weights that are there")
     parser.add_argument("--compile", action="store_true", help="compile the layers: minutes at first, then steps are much shorter, on a CPU too")
+    parser.add_argument("--teacher", type=Path, help="the thinker.pt whose audio encoder, without noise, the task quiet has as its teacher")
     parser.add_argument("--freeze", default="", help="parts whose weights stay: visual, audio_tower")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -397,6 +415,14 @@ def main() -> None:
     if unknown := (shares | weighs).keys() - SHARES.keys():
         raise SystemExit(f"no such task: {', '.join(sorted(unknown))}; there are {', '.join(SHARES)}")
     wanted = args.tasks.split(",")
+    teacher = None
+    if "quiet" in wanted and args.teacher:
+        heard = {k.removeprefix("audio_tower."): v for k, v in torch.load(args.teacher, map_location=args.device, weights_only=False)["ema"].items() if k.startswith("audio_tower.")}
+        teacher = AudioEncoder().to(args.device).requires_grad_(False)
+        teacher.load_state_dict(heard, strict=False)  # the positions are computed
+    elif shares["quiet"] and "quiet" in wanted:
+        wanted.remove("quiet")
+        print("the task quiet is left out: it needs a --teacher", flush=True)
     if args.compile:
         compile_layers(model, tasks, wanted, args.device)
         optimizer.clear()
@@ -425,15 +451,20 @@ def main() -> None:
             told += task in HEARD
             with torch.autocast(args.device, torch.bfloat16):
                 if batch is None:
-                    _, mel, frames, _, said = media[0]
-                    hidden, _ = model.audio_tower(mel.to(args.device, non_blocking=True), frames.to(args.device, non_blocking=True))
+                    _, mel, frames, heard, said, *quiet = media[0]
+                    move = lambda tensor: tensor.to(args.device, non_blocking=True)  # noqa: E731
+                    hidden, _ = model.audio_tower(move(mel), move(frames))
                     loss = phones_loss(phones, hidden, frames, said, alone)
+                    total = args.phones * loss
+                    if quiet:
+                        loss = quiet_loss(teacher, hidden, move(heard), move(quiet[0]), move(frames))
+                        total = total + loss
                 else:
                     logits, answers, weights, _, hidden = logits_of(model, batch, media)
                     loss = (F.cross_entropy(logits, answers, reduction="none") * weights).sum() / weights.sum()
                     said = phones_loss(phones, hidden, media[-1][2], media[-1][4], alone) if hidden is not None and args.phones else None
                     total = loss if said is None else loss + args.phones * said
-            ((args.phones * loss if batch is None else total) * (weighs.get(task, 1.0) / args.draws)).backward()
+            (total * (weighs.get(task, 1.0) / args.draws)).backward()
             loss = loss.detach()  # without waiting for a GPU
             running[task] = 0.95 * running.get(task, loss) + 0.05 * loss
         optimizer.step(lr)

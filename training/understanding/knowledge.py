@@ -4,6 +4,7 @@ The first of some are asked aloud too (sounds.spoken_questions): new ones go beh
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -190,6 +191,28 @@ killer kill corpse genocide slave slavery nazi terrorist drug cocaine heroin por
 christian god christ jesus nude naked lust incest virgin harlot mistress torture slaughter holocaust idiot moron fool gun bomb savage queer bum screw tit hooker
 genitals genital bull semen sperm crap shit fuck piss fag dyke spic kike massacre lynch hanging execution cancer victim abortion cunt anus rectum feces urine bosom
 seduce molest assault crotch buttocks nipple""".split())
+
+
+@functools.cache
+def rare() -> dict[str, list[str]]:
+    """{what they are: further nouns of WordNet} by any of their senses, of 3 to 12 letters, and under "place" its names of places; nothing without WordNet."""
+    if not (WORDNET / "data.noun").exists():
+        return {}
+    common = {word for of in words().values() for word in of}
+    taken: dict[str, set[str]] = {}
+    for line in (WORDNET / "data.noun").read_text().splitlines():
+        if line[:1] == " ":
+            continue
+        _, file, _, count, *rest = line.split()
+        called = rest[: 2 * int(count, 16) : 2]
+        if any(word.replace("_", " ") in CAPITALS for word in called):
+            continue
+        for word in called:
+            if file == "15" and re.fullmatch("[A-Z][a-z]{2,11}(_[A-Z][a-z]{2,11})?", word):
+                taken.setdefault("place", set()).add(word.replace("_", " "))
+            elif re.fullmatch("[a-z]{3,12}", word) and word not in common | LEFT_OUT:
+                taken.setdefault(NOUNS.get(file, "idea"), set()).add(word)
+    return {kind: sorted(of) for kind, of in taken.items()}
 
 
 def write_words() -> None:

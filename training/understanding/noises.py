@@ -6,15 +6,17 @@ import multiprocessing
 import random
 
 import numpy as np
+from scipy.signal import fftconvolve
 
 from understanding import sounds
 
 heard: list[np.ndarray] = []
-COUNT = round(48 * max(1, sounds.SCALE))
+COUNT = round(240 * max(1, sounds.SCALE))
+KINDS = ["crowd"] * 6 + ["people"] + ["kitchen"] * 3 + ["hiss", "tune"]
 
 
-def tracks(phrases: list[np.ndarray], seconds: int = 16) -> list[np.ndarray]:
-    """Rooms full of people, kitchens, hums, hisses and tunes."""
+def tracks(phrases: list[np.ndarray], seconds: int = 12) -> list[np.ndarray]:
+    """Rooms full of people, near ones who talk, kitchens, hums, hisses and tunes."""
     global heard
     heard = phrases  # which the processes inherit
     with multiprocessing.get_context("fork").Pool(sounds.PROCESSES) as pool:
@@ -26,12 +28,12 @@ def track(job: tuple[int, int]) -> np.ndarray:
     i, size = job
     rng = random.Random(f"noise {i}")
     np.random.seed(12 + i)
-    kind = i % 6
-    if kind in (0, 1):  # people
-        x = people(size, heard, rng)
-    elif kind in (2, 3):
+    kind = KINDS[i % len(KINDS)]
+    if kind in ("people", "crowd"):
+        x = (people if kind == "people" else crowd)(size, heard, rng)
+    elif kind == "kitchen":
         x = kitchen(size, rng)
-    elif kind == 4:  # a hiss or a rumble
+    elif kind == "hiss":  # or a rumble
         x = np.convolve(np.random.randn(size), np.ones(rng.choice([1, 1, 2, 4, 8, 30])), "same")
     else:  # a tune over its overtones
         t = np.arange(size, dtype=np.float32) / sounds.RATE
@@ -45,16 +47,33 @@ def track(job: tuple[int, int]) -> np.ndarray:
     return (x / np.abs(x).max() * 16000).astype(np.int16)
 
 
-def people(size: int, phrases: list[np.ndarray], rng: random.Random) -> np.ndarray:
-    """So many samples of a room full of people."""
+def people(size: int, phrases: list[np.ndarray], rng: random.Random, count: int = 0) -> np.ndarray:
+    """So many samples of people who talk at once."""
     back = np.zeros(size, np.float32)
-    for _ in range(rng.randint(3, 8)):
-        loudness, at = rng.uniform(0.3, 1), -rng.randrange(sounds.RATE)
+    for _ in range(count or rng.randint(3, 8)):
+        loudness, at = 10 ** rng.uniform(-0.6, 0), -rng.randrange(sounds.RATE)
         while at < size:
             voice = rng.choice(phrases).astype(np.float32) * loudness
             part = voice[max(0, -at) : size - at]
             back[max(0, at) : max(0, at) + len(part)] += part
             at += len(voice) + rng.randrange(sounds.RATE // 2)
+    return back
+
+
+def crowd(size: int, phrases: list[np.ndarray], rng: random.Random) -> np.ndarray:
+    """So many samples of a full room: people near and far whose voices echo, a machine, at times dishes."""
+    back = people(size, phrases, rng, rng.randint(6, 28))
+    back /= max(1.0, float(np.abs(back).max()))
+    time = np.arange(sounds.RATE, dtype=np.float32)
+    tail = np.random.randn(sounds.RATE).astype(np.float32) * np.exp(-time / (sounds.RATE * rng.uniform(0.02, 0.25)))
+    tail[0] = 10 ** rng.uniform(-0.5, 1.5)
+    back = fftconvolve(back, tail[: sounds.RATE // 2])[:size].astype(np.float32)
+    back /= max(1e-6, float(np.abs(back).max()))
+    hum = np.convolve(np.random.randn(size).astype(np.float32), np.ones(rng.choice([3, 10, 30, 80])), "same")[:size]
+    back += hum / np.abs(hum).max() * rng.uniform(0, 0.25)
+    if rng.random() < 0.4:
+        dishes = kitchen(size, rng)
+        back += dishes / np.abs(dishes).max() * rng.uniform(0.05, 0.5)
     return back
 
 

@@ -319,6 +319,13 @@ PIECES = sorted({word for name in facts.CAPITALS for word in name.split() if wor
 LISTS = lists()
 FREE = {kind: [w for w in words if not held(w)] or words for kind, words in LISTS.items()}
 KEPT = {kind: [w for w in words if held(w)] or words for kind, words in LISTS.items()}
+# What stands in for some of them, so that what it does not know is learnt as everything else and not by heart.
+ANYTHING = "thing animal food plant person substance act idea body event group nature"
+RARELY = {"single": ANYTHING, "uncoloured": "thing animal food plant", "mute": "animal animal thing person", "legless": "animal animal animal thing", "youngless": "animal person",
+          "homeless": "animal person", "undefined": ANYTHING, "unsymboled": "substance food", "noun": ANYTHING, "animal": "animal", "thing": "thing", "nowhere": "place"}  # fmt: skip
+RARELY |= dict.fromkeys(("no continent", "no money", "no language"), "place")
+TAUGHT = {name.split()[-1] for of in (facts.OPPOSITES, facts.OPPOSITES.values(), facts.COLOURS, facts.SOUNDS, facts.LEGS, knowledge.YOUNG, knowledge.HOMES, knowledge.KINDS, knowledge.SYMBOLS) for name in of}
+RARE = {slot: [w for kind in kinds.split() for w in knowledge.rare().get(kind, ()) if not held(w) and w not in TAUGHT] for slot, kinds in RARELY.items()}
 
 
 def fill(slot: str, rng: random.Random, words: dict[str, list[str]]) -> str:
@@ -326,6 +333,8 @@ def fill(slot: str, rng: random.Random, words: dict[str, list[str]]) -> str:
     if slot.startswith("a "):
         word = fill(slot[2:], rng, words)
         return article(word)
+    if words is FREE and RARE.get(slot) and rng.random() < 0.35:
+        return rng.choice(RARE[slot])
     if slot == "nowhere" or slot.startswith("no "):
         return invented("country", rng) if rng.random() < 0.4 else rng.choice(words[slot])
     if slot in words:
