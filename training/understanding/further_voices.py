@@ -3,8 +3,8 @@
 usage: python -m understanding.further_voices --data DIR --out DIR [--asked] [--voices FOLDER]
 
 `--asked` speaks the questions about pictures by the voices of sounds.py, those kept back apart. `--voices FOLDER` holds a
-`voices.py` (VOICES, and speak_many([(text, voice)], rng) -> [int16 at 16 kHz]) or a `human.json` (file, text, speaker) or both: more orders,
-digits and phrases are spoken by those voices, and the recordings are taken as they are.
+`voices.py` (VOICES, and speak_many([(text, voice)], rng) -> [int16 at 16 kHz]), a `human.json` (file, text, speaker), clips of neural_voices.py (*.pt),
+or several of these: more orders, digits and phrases are spoken by the first, and the others are taken as they are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import importlib.util
 import json
 import random
 from pathlib import Path
+
+import torch
 
 from understanding import facts, features, orders, sounds
 
@@ -71,8 +73,12 @@ def further(store: features.Store, folder: Path, count: int) -> None:
             part = wanted[first : first + 60]
             for x, (text, slots, voice) in zip(module.speak_many([(text, voice) for text, _, voice in part], rng), part, strict=True):
                 (more if slots else clips).append((x, text, slots, voice))
+    for file in sorted(folder.glob("*.pt")):
+        if not file.stem.endswith("-held"):
+            for clip in torch.load(file, weights_only=False):
+                (more if clip[2] else clips).append(clip)
     if not clips:
-        raise SystemExit(f"{folder} has neither recordings (human.json) nor voices (voices.py)")
+        raise SystemExit(f"{folder} has neither recordings (human.json) nor voices (voices.py) nor clips (*.pt)")
     write(store, "said", clips)
     if more:
         write(store, "orders-more", more)
