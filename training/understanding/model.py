@@ -257,11 +257,18 @@ class AudioEncoder(nn.Module):
         angle = torch.arange(13)[:, None] * scale[None]
         self.register_buffer("positions", torch.cat([angle.sin(), angle.cos()], 1), persistent=False)
 
+    def first(self, x: Tensor) -> Tensor:
+        """conv2d1 as a product, its channels last: on a CPU all three convolutions then take half as long."""
+        if torch.is_autocast_enabled("cpu"):
+            x = x.bfloat16()
+        patches = F.pad(x[:, 0], (1, 1, 1, 1)).unfold(1, 3, 2).unfold(2, 3, 2).flatten(3)
+        return F.linear(patches, self.conv2d1.weight.flatten(1), self.conv2d1.bias).permute(0, 3, 1, 2)
+
     def forward(self, mel: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """mel [B, 128, T] with T a multiple of 100, frames [B] -> features [B, T/100*13, out], valid [B, ...]."""
         batch, bins, time = mel.shape
         x = mel.view(batch, bins, time // 100, 100).transpose(1, 2).reshape(-1, 1, bins, 100)
-        x = F.gelu(self.conv2d1(x))
+        x = F.gelu(self.first(x) if x.device.type == "cpu" else self.conv2d1(x))
         x = F.gelu(self.conv2d2(x))
         x = F.gelu(self.conv2d3(x))
         x = self.conv_out(x.permute(0, 3, 1, 2).flatten(2))

@@ -65,8 +65,8 @@ def crowd(size: int, phrases: list[np.ndarray], rng: random.Random) -> np.ndarra
     back = people(size, phrases, rng, rng.randint(6, 28))
     back /= max(1.0, float(np.abs(back).max()))
     time = np.arange(sounds.RATE, dtype=np.float32)
-    tail = np.random.randn(sounds.RATE).astype(np.float32) * np.exp(-time / (sounds.RATE * rng.uniform(0.02, 0.25)))
-    tail[0] = 10 ** rng.uniform(-0.5, 1.5)
+    tail = np.random.randn(sounds.RATE).astype(np.float32) * np.exp(-time / (sounds.RATE * rng.uniform(0.02, 0.3)))
+    tail[0] = 10 ** rng.uniform(-1, 1.2)
     back = fftconvolve(back, tail[: sounds.RATE // 2])[:size].astype(np.float32)
     back /= max(1e-6, float(np.abs(back).max()))
     hum = np.convolve(np.random.randn(size).astype(np.float32), np.ones(rng.choice([3, 10, 30, 80])), "same")[:size]
