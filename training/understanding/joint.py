@@ -27,7 +27,7 @@ from understanding.prompts import Batch, Prompts, Row, Turn
 
 SHARES = {"text": 1.6, "outside": 0.5, "sum": 2.0, "spelling": 0.4, "digit": 1.5, "spoken": 1.2, "photo": 1.3, "word": 1.5, "order": 2.5, "transcript": 1.5, "turn": 1.0,
           "noise": 0.4, "typed_order": 0.5, "phones": 1.0, "quiet": 0.5, "sight": 0.6, "drawing": 0.5}
-SIZES = {"text": 64, "outside": 48, "sum": 48, "spelling": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 12, "transcript": 24, "turn": 12,
+SIZES = {"text": 64, "outside": 48, "sum": 48, "spelling": 48, "digit": 40, "spoken": 20, "photo": 40, "word": 40, "order": 20, "transcript": 24, "turn": 12,
          "noise": 10, "typed_order": 24, "phones": 40, "quiet": 32, "sight": 24, "drawing": 32}
 BESIDE = 4  # typed conversations in a row
 HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "quiet", "sight"}
