@@ -246,9 +246,17 @@ def phones_loss(head: nn.Linear, hidden: torch.Tensor, frames: torch.Tensor, pho
     return ctc(logits, audio_tokens(frames[known]) * STEPS, [phones[i] for i in known])
 
 
+def teacher_of(file: Path, device: str) -> AudioEncoder:
+    """The audio encoder of the averaged weights in a thinker.pt, which learns no more."""
+    state, part = torch.load(file, map_location=device, weights_only=False)["ema"], "audio_tower."
+    teacher = AudioEncoder().to(device).requires_grad_(False)
+    teacher.load_state_dict({name.removeprefix(part): value for name, value in state.items() if name.startswith(part)})
+    return teacher
+
+
 def quiet_loss(teacher: AudioEncoder, hidden: torch.Tensor, heard: torch.Tensor, quiet: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-    """Squared distance of what is heard in noise from what the teacher hears without, as a share of the latter's power
-    (cf. Li et al. 2017, "Large-Scale Domain Adaptation via Teacher-Student Learning")."""
+    """Squared distance of what is heard in noise, hidden [B, T', out], from what the teacher hears in the same clips without, quiet [B, 128, T],
+    at the rows `heard` of a clip, as a share of the variance of the latter (cf. Li et al. 2017, "Large-Scale Domain Adaptation via Teacher-Student Learning")."""
     with torch.no_grad():
         wanted = teacher(quiet, frames)[0].flatten(0, 1).index_select(0, heard).float()
     return F.mse_loss(hidden.flatten(0, 1).index_select(0, heard).float(), wanted) / wanted.var().clamp(min=1e-6)
@@ -368,8 +376,8 @@ def main() -> None:
     parser.add_argument("--phones", type=float, default=0.3, help="weight of the loss of a head that tells the phones (CTC)")
     parser.add_argument("--anew", action="store_true", help="begin the schedule with the weights that are there")
     parser.add_argument("--compile", action="store_true", help="compile the layers: minutes at first, then steps are much shorter, on a CPU too")
-    parser.add_argument("--teacher", type=Path, help="the thinker.pt whose audio encoder, without noise, the task quiet has as its teacher")
-    parser.add_argument("--freeze", default="", help="parts whose weights stay: visual, audio_tower")
+    parser.add_argument("--teacher", type=Path, help="the thinker.pt whose audio encoder, without noise, the task quiet has as its teacher; not the one in --out, which changes")
+    parser.add_argument("--freeze", default="", help="parts whose weights stay: visual, audio_tower, model, lm_head")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -415,12 +423,8 @@ def main() -> None:
     if unknown := (shares | weighs).keys() - SHARES.keys():
         raise SystemExit(f"no such task: {', '.join(sorted(unknown))}; there are {', '.join(SHARES)}")
     wanted = args.tasks.split(",")
-    teacher = None
-    if "quiet" in wanted and args.teacher:
-        heard = {k.removeprefix("audio_tower."): v for k, v in torch.load(args.teacher, map_location=args.device, weights_only=False)["ema"].items() if k.startswith("audio_tower.")}
-        teacher = AudioEncoder().to(args.device).requires_grad_(False)
-        teacher.load_state_dict(heard, strict=False)  # the positions are computed
-    elif shares["quiet"] and "quiet" in wanted:
+    teacher = teacher_of(args.teacher, args.device) if args.teacher else None
+    if teacher is None and "quiet" in wanted:
         wanted.remove("quiet")
         print("the task quiet is left out: it needs a --teacher", flush=True)
     if args.compile:
