@@ -148,7 +148,7 @@ class Store:
         self.real = [c for c in written(real, cache / "orders-text.json") if c.voice == "person"]
         self.held_real = [c for c in real if c.voice == "held person"]
         self.more()
-        self.digit_weights = [1.0 if c.voice in sounds.DIGIT_VOICES else 2.0 for c in self.digits]
+        self.digit_weights = [2.5 if c.voice in sounds.SPEAKERS else 1.0 for c in self.digits]
 
     def more(self) -> None:
         """What not every machine has: clips that `further_voices.py` made."""
@@ -232,9 +232,9 @@ class Changer:
     def chosen(self, count: int, share: float) -> torch.Tensor:
         return torch.tensor([self.rng.random() < share for _ in range(count)])
 
-    def __call__(self, clips: list[torch.Tensor], masks: float, quiet: float = 0.5, besides: list[torch.Tensor] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features [B, 128, T] and frames. A share `masks` has parts left out, `quiet` has silence around it. To `besides` are added the
-        features of the same voices at the same pace without room, noise and masks."""
+    def __call__(self, clips: list[torch.Tensor], masks: float, quiet: float = 0.5, besides: list[torch.Tensor] | None = None, calm: float = 0.15) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features [B, 128, T] and frames. A share `masks` has parts left out, `quiet` has silence around it, `calm` has next to no noise behind it
+        and no room. To `besides` are added the features of the same voices at the same pace without room, noise and masks."""
         count, rng = len(clips), self.rng
         log = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True, padding_value=SILENCE)
         length = torch.tensor([float(len(c)) for c in clips])
@@ -258,7 +258,7 @@ class Changer:
         # Another microphone, a telephone.
         curve = torch.randn(count, len(self.curves)) * 0.14 @ self.curves
         band = torch.arange(128)[None]
-        top = torch.where(self.chosen(count, 0.45), self.uniform(count, 68, 110), torch.tensor(200.0))
+        top = torch.where(self.chosen(count, 0.45), self.uniform(count, 82, 112), torch.tensor(200.0))  # 2.6 to 5 kHz
         bottom = torch.where(self.chosen(count, 0.25), self.uniform(count, 2, 14), torch.tensor(-1.0))
         curve = curve - 5.0 * ((band > top[:, None]) | (band < bottom[:, None])).float()
         log = torch.where(inside[:, :, None], log + curve[:, None], torch.tensor(SILENCE))
@@ -267,7 +267,8 @@ class Changer:
         if besides is not None:
             besides.append(normal((log + gain).clamp(min=-10), frames))
         # A room: what was heard dies away.
-        wet = self.chosen(count, 0.35).nonzero()[:, 0]
+        still = self.chosen(count, calm)
+        wet = (self.chosen(count, 0.35) & ~still).nonzero()[:, 0]
         if len(wet):
             fall = torch.exp(-0.138 / self.uniform(len(wet), 0.15, 0.7))[:, None, None]
             tail = power[wet]
@@ -276,11 +277,11 @@ class Changer:
             tail[:, 1:] = tail[:, :-1].clone()
             share = self.uniform(len(wet), 0.05, 0.7)[:, None, None] * (1 - fall)
             power[wet] = power[wet] + share * tail
-        # Noise, 1 to 60 dB below the speech, mostly loud: half of it above 10 dB below.
+        # Noise, mostly loud: 2 to 28 dB below the speech, half of it above 11 dB below.
         strength = (power * self.width).sum(2)
         loud = strength.sum(1) / inside.sum(1).clamp(min=1)
         noise = torch.stack([self.behind(time) for _ in range(count)])
-        ratio = torch.where(self.chosen(count, 0.85), 1 + 26 * self.uniform(count, 0, 1) ** 1.5, self.uniform(count, 25, 60))
+        ratio = torch.where(still, self.uniform(count, 25, 75), 2 + 26 * self.uniform(count, 0, 1) ** 1.5)
         scale = loud / (noise * self.width).sum(2).mean(1).clamp(min=1e-12) * 10 ** (-ratio / 10)
         power = self.together(power, noise * scale[:, None, None])
         log = (power * 10**gain).clamp(min=1e-10).log10()
@@ -298,8 +299,16 @@ class Changer:
         return one + other + 2 * (one * other).sqrt() * (phase * self.crossing).clamp(-0.98, 0.98)
 
     def behind(self, time: int) -> torch.Tensor:
-        """Power [time, 128] of what may be heard behind somebody who speaks: a noise, or others who talk."""
-        return self.talking(time) * self.tilt() if self.people and self.rng.random() < 0.25 else self.noise(time)
+        """Power [time, 128] of what may be heard behind somebody who speaks: a noise, others who talk, a steady hiss or rumble."""
+        kind = self.rng.random()
+        if self.people and kind < 0.2:
+            return self.talking(time) * self.tilt()
+        return self.hiss(time) * self.tilt() if kind > 0.82 else self.noise(time)
+
+    def hiss(self, time: int) -> torch.Tensor:
+        """Power [time, 128] of noise that stays as it is, from bright to dull."""
+        slope = 10 ** (self.rng.uniform(-2.5, 0.3) * torch.linspace(0, 1, 128))
+        return slope * (1 + self.crossing * torch.randn(time, 128)).clamp(min=0.05)
 
     def noise(self, time: int) -> torch.Tensor:
         """Power [time, 128] of one of the noises, tilted."""

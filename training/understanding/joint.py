@@ -82,7 +82,7 @@ class Tasks:
             self.neighbours = (0, 0)
         count = max(8, round(count / (1 + 0.5 * sum(self.neighbours))))
         if task in HEARD - UNASKED - {"sight"}:
-            return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)))
+            return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)), calm=0.4 if task == "digit" else 0.2)
         return getattr(self, task)(count)
 
     def typed(self, turns: list[Turn], held: bool):
@@ -128,9 +128,9 @@ class Tasks:
             turns.append(Turn(f"{text} {orders.JSON_QUESTION}", orders.as_json(slots)) if as_json else Turn(text, orders.confirmation(slots)))
         return self.typed(turns, held)
 
-    def heard(self, clips: list[torch.Tensor], asked: list[talk.Asked], phones: list | None = None, held: bool = False):
+    def heard(self, clips: list[torch.Tensor], asked: list[talk.Asked], phones: list | None = None, held: bool = False, calm: float = 0.2):
         """Conversations about clips, several about one."""
-        mel, frames = features.plain(clips) if held else self.changer(clips, self.masks)
+        mel, frames = features.plain(clips) if held else self.changer(clips, self.masks, calm=calm)
         tokens = audio_tokens(frames).tolist()
         turns = [[Turn(a.question, a.answer) for a in asked if a.clip == i] for i in range(len(clips))]
         if not held:

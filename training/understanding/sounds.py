@@ -21,6 +21,7 @@ from understanding import facts
 
 RATE = 16000
 HELD_SPEAKER = "yweweler"  # of the recorded digits, kept for validation
+SPEAKERS = {"george", "jackson", "nicolas"}  # of the others
 FLITE = ["kal16", "awb", "rms", "slt", "kal"]
 ESPEAK = ["en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-us+f2", "en-us+f4", "en-gb+f3", "en-us+m3", "en-gb+m5",
           "en-us+m7", "en-gb+f1", "en-029"]
