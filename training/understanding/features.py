@@ -232,7 +232,7 @@ class Changer:
     def chosen(self, count: int, share: float) -> torch.Tensor:
         return torch.tensor([self.rng.random() < share for _ in range(count)])
 
-    def __call__(self, clips: list[torch.Tensor], masks: float, quiet: float = 0.5, besides: list[torch.Tensor] | None = None, calm: float = 0.15) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, clips: list[torch.Tensor], masks: float, quiet: float = 0.5, besides: list[torch.Tensor] | None = None, calm: float = 0.2) -> tuple[torch.Tensor, torch.Tensor]:
         """Features [B, 128, T] and frames. A share `masks` has parts left out, `quiet` has silence around it, `calm` has next to no noise behind it
         and no room. To `besides` are added the features of the same voices at the same pace without room, noise and masks."""
         count, rng = len(clips), self.rng
@@ -277,7 +277,7 @@ class Changer:
             tail[:, 1:] = tail[:, :-1].clone()
             share = self.uniform(len(wet), 0.05, 0.7)[:, None, None] * (1 - fall)
             power[wet] = power[wet] + share * tail
-        # Noise, mostly loud: 2 to 28 dB below the speech, half of it above 11 dB below.
+        # Noise 2 to 28 dB below the speech, half of it within 11 dB; next to none behind the calm ones.
         strength = (power * self.width).sum(2)
         loud = strength.sum(1) / inside.sum(1).clamp(min=1)
         noise = torch.stack([self.behind(time) for _ in range(count)])

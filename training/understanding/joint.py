@@ -31,6 +31,7 @@ SIZES = {"text": 64, "outside": 48, "sum": 48, "spelling": 48, "digit": 40, "spo
          "noise": 10, "typed_order": 24, "phones": 40, "quiet": 32, "sight": 24, "drawing": 32}
 BESIDE = 4  # typed conversations in a row
 HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "quiet", "sight"}
+CALM = {"digit": 0.4}  # share of the clips with next to no noise behind them, where it is not a fifth
 UNASKED = {"phones", "quiet"}  # for the audio encoder alone
 
 
@@ -82,7 +83,7 @@ class Tasks:
             self.neighbours = (0, 0)
         count = max(8, round(count / (1 + 0.5 * sum(self.neighbours))))
         if task in HEARD - UNASKED - {"sight"}:
-            return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)), calm=0.4 if task == "digit" else 0.2)
+            return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)), calm=CALM.get(task, 0.2))
         return getattr(self, task)(count)
 
     def typed(self, turns: list[Turn], held: bool):
@@ -361,7 +362,7 @@ def main() -> None:
     parser.add_argument("--tasks", default=",".join(SHARES))
     parser.add_argument("--shares", default="", help="how often each task is drawn, where it is not as usual: text=1.6,digit=1.5")
     parser.add_argument("--weights", default="", help="what the loss of a task counts, where it is not 1: order=4,digit=4; gradients of small losses drown in those of large ones")
-    parser.add_argument("--masks", type=float, default=0.5, help="share of the batches of sounds with parts of the spectrum left out")
+    parser.add_argument("--masks", type=float, default=0.5, help="share of the sounds with parts of the spectrum left out")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--floor", type=float, default=0.02, help="share of the learning rate left at the end")
     parser.add_argument("--draws", type=int, default=4, help="batches, each of one task, that a step is made of")
