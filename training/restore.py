@@ -21,7 +21,7 @@ import config as voice_config  # noqa: E402
 from code2wav import Code2Wav  # noqa: E402
 from talker import Talker  # noqa: E402
 from understanding import tokenizer  # noqa: E402
-from understanding.config import VISION  # noqa: E402
+from understanding.config import AUDIO, VISION  # noqa: E402
 from understanding.model import Thinker  # noqa: E402
 
 
@@ -57,10 +57,21 @@ def shipped(folder: Path) -> dict[str, torch.Tensor]:
     return out
 
 
+def narrowed(state: dict[str, torch.Tensor], width: int) -> dict[str, torch.Tensor]:
+    """With the `width` units of every audio layer's feed-forward part that weigh most."""
+    out = dict(state)
+    for name in state:
+        if found := re.fullmatch(r"(audio_tower\.layers\.\d+\.)fc1\.weight", name):
+            first, bias, second = (f"{found[1]}{part}" for part in ("fc1.weight", "fc1.bias", "fc2.weight"))
+            kept = (state[first].norm(dim=1) * state[second].norm(dim=0)).topk(min(width, len(state[first]))).indices.sort().values
+            out[first], out[bias], out[second] = state[first][kept], state[bias][kept], state[second][:, kept]
+    return out
+
+
 def grown(model: Thinker, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The state of a smaller model, whose layers come first: layers added after them pass on what they are given, tokens added
-    after its own are never said, until they learn better."""
-    out = {}
+    """The state of a model with fewer layers or tokens, which come first: layers added after them pass on what they are given, tokens added
+    after its own are never said, until they learn better. Where this recipe's audio layers are narrower, the units that weigh least go."""
+    state, out = narrowed(state, AUDIO["encoder_ffn_dim"]), {}
     for name, fresh in model.state_dict().items():
         if name == "model.embed_tokens.weight":
             value = fresh

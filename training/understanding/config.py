@@ -1,8 +1,8 @@
 """Sizes of calliope-nano's understanding half, under the names of transformers' qwen3_omni_moe configuration."""
 
 AUDIO = {
-    "model_type": "qwen3_omni_moe_audio_encoder", "num_mel_bins": 128, "encoder_layers": 6, "encoder_attention_heads": 4,
-    "encoder_ffn_dim": 768, "d_model": 192, "activation_function": "gelu", "max_source_positions": 1500, "n_window": 50,
+    "model_type": "qwen3_omni_moe_audio_encoder", "num_mel_bins": 128, "encoder_layers": 7, "encoder_attention_heads": 4,
+    "encoder_ffn_dim": 736, "d_model": 192, "activation_function": "gelu", "max_source_positions": 1500, "n_window": 50,
     "output_dim": 256, "n_window_infer": 800, "conv_chunksize": 500, "downsample_hidden_size": 48,
 }
 VISION = {

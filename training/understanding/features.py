@@ -258,7 +258,7 @@ class Changer:
         # Another microphone, a telephone.
         curve = torch.randn(count, len(self.curves)) * 0.14 @ self.curves
         band = torch.arange(128)[None]
-        top = torch.where(self.chosen(count, 0.45), self.uniform(count, 82, 112), torch.tensor(200.0))  # 2.6 to 5 kHz
+        top = torch.where(self.chosen(count, 0.35), self.uniform(count, 82, 112), torch.tensor(200.0))  # 2.6 to 5 kHz
         bottom = torch.where(self.chosen(count, 0.25), self.uniform(count, 2, 14), torch.tensor(-1.0))
         curve = curve - 5.0 * ((band > top[:, None]) | (band < bottom[:, None])).float()
         log = torch.where(inside[:, :, None], log + curve[:, None], torch.tensor(SILENCE))
@@ -268,7 +268,7 @@ class Changer:
             besides.append(normal((log + gain).clamp(min=-10), frames))
         # A room: what was heard dies away.
         still = self.chosen(count, calm)
-        wet = (self.chosen(count, 0.35) & ~still).nonzero()[:, 0]
+        wet = (self.chosen(count, 0.25) & ~still).nonzero()[:, 0]
         if len(wet):
             fall = torch.exp(-0.138 / self.uniform(len(wet), 0.15, 0.7))[:, None, None]
             tail = power[wet]
@@ -277,11 +277,12 @@ class Changer:
             tail[:, 1:] = tail[:, :-1].clone()
             share = self.uniform(len(wet), 0.05, 0.7)[:, None, None] * (1 - fall)
             power[wet] = power[wet] + share * tail
-        # Noise 2 to 28 dB below the speech, half of it within 11 dB; next to none behind the calm ones.
+        # Noise 2 to 26 dB below the speech without its pauses, half of it within 9.4 dB; next to none behind the calm ones.
         strength = (power * self.width).sum(2)
-        loud = strength.sum(1) / inside.sum(1).clamp(min=1)
+        active = strength > strength.amax(1, keepdim=True) / 1000
+        loud = (strength * active).sum(1) / active.sum(1).clamp(min=1)
         noise = torch.stack([self.behind(time) for _ in range(count)])
-        ratio = torch.where(still, self.uniform(count, 25, 75), 2 + 26 * self.uniform(count, 0, 1) ** 1.5)
+        ratio = torch.where(still, self.uniform(count, 25, 75), 2 + 24 * self.uniform(count, 0, 1) ** 1.7)
         scale = loud / (noise * self.width).sum(2).mean(1).clamp(min=1e-12) * 10 ** (-ratio / 10)
         power = self.together(power, noise * scale[:, None, None])
         log = (power * 10**gain).clamp(min=1e-10).log10()
@@ -301,7 +302,7 @@ class Changer:
     def behind(self, time: int) -> torch.Tensor:
         """Power [time, 128] of what may be heard behind somebody who speaks: a noise, others who talk, a steady hiss or rumble."""
         kind = self.rng.random()
-        if self.people and kind < 0.2:
+        if self.people and kind < 0.14:
             return self.talking(time) * self.tilt()
         return self.hiss(time) * self.tilt() if kind > 0.82 else self.noise(time)
 

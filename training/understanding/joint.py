@@ -31,7 +31,8 @@ SIZES = {"text": 64, "outside": 48, "sum": 48, "spelling": 48, "digit": 40, "spo
          "noise": 10, "typed_order": 24, "phones": 40, "quiet": 32, "sight": 24, "drawing": 32}
 BESIDE = 4  # typed conversations in a row
 HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "quiet", "sight"}
-CALM = {"digit": 0.4}  # share of the clips with next to no noise behind them, where it is not a fifth
+CALM = {"digit": 0.4, "order": 0.35}  # share of the clips with next to no noise behind them, where it is not a fifth
+UNMASKED = {"order"}  # noise leaves enough of it out, and what was recorded is heard there no better than what never was
 UNASKED = {"phones", "quiet"}  # for the audio encoder alone
 
 
@@ -83,7 +84,8 @@ class Tasks:
             self.neighbours = (0, 0)
         count = max(8, round(count / (1 + 0.5 * sum(self.neighbours))))
         if task in HEARD - UNASKED - {"sight"}:
-            return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)), calm=CALM.get(task, 0.2))
+            return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)), calm=CALM.get(task, 0.2),
+                              masks=0.0 if task in UNMASKED else self.masks)
         return getattr(self, task)(count)
 
     def typed(self, turns: list[Turn], held: bool):
@@ -129,9 +131,9 @@ class Tasks:
             turns.append(Turn(f"{text} {orders.JSON_QUESTION}", orders.as_json(slots)) if as_json else Turn(text, orders.confirmation(slots)))
         return self.typed(turns, held)
 
-    def heard(self, clips: list[torch.Tensor], asked: list[talk.Asked], phones: list | None = None, held: bool = False, calm: float = 0.2):
+    def heard(self, clips: list[torch.Tensor], asked: list[talk.Asked], phones: list | None = None, held: bool = False, calm: float = 0.2, masks: float = 0.0):
         """Conversations about clips, several about one."""
-        mel, frames = features.plain(clips) if held else self.changer(clips, self.masks, calm=calm)
+        mel, frames = features.plain(clips) if held else self.changer(clips, masks, calm=calm)
         tokens = audio_tokens(frames).tolist()
         turns = [[Turn(a.question, a.answer) for a in asked if a.clip == i] for i in range(len(clips))]
         if not held:

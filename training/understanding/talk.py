@@ -48,7 +48,7 @@ class Talk:
 
     def order(self, rng: random.Random, count: int) -> tuple:
         """Orders, to be confirmed, asked for as JSON, transcribed."""
-        drawn = self.alike([self.person(rng) if rng.random() < 0.55 else rng.choice(self.store.orders) for _ in range(3 * count)], count, rng)
+        drawn = self.alike([self.person(rng) if rng.random() < 0.65 else rng.choice(self.store.orders) for _ in range(3 * count)], count, rng)
         if rng.random() < 0.15:  # as recorded, with the silence around it
             pieces = [c.whole() for c in drawn[: max(4, count // 2)]]
         else:
