@@ -32,9 +32,8 @@ LETTERS = [("eɪ", "A"), ("aɪ", "I"), ("aʊ", "W"), ("ɔɪ", "Y"), ("oʊ", "O")
 
 
 def ipa(text: str, accent: str) -> str:
-    """With the commas, which espeak-ng leaves out."""
-    said = subprocess.run(["espeak-ng", "-q", "--ipa=3", "-v", accent, text.replace(", ", "\n")], check=True, capture_output=True, text=True).stdout
-    return re.sub("[_\u0361\u200d]", "", ", ".join(part.strip() for part in said.strip().splitlines()))
+    said = subprocess.run(["espeak-ng", "-q", "--ipa=3", "-v", accent, text], check=True, capture_output=True, text=True).stdout
+    return re.sub("[_\u0361\u200d]", "", said.strip().replace("\n", " "))
 
 
 def session(model: bytes):
@@ -88,10 +87,8 @@ class Kokoro:
             said = said.replace(letters, letter)
         said = (said if british else said.replace("ː", "")) + (text[-1] if text[-1] in ".?!" else "")
         ids = [self.vocabulary[c] for c in said if c in self.vocabulary]
-        # As something longer is said: what is meant for a single word or two sounds clipped.
-        style = style[max(len(ids), rng.randint(15, 40))]
         speed = np.array([rng.uniform(0.8, 1.3)], np.float32)
-        return self.session.run(None, {"tokens": np.array([[0, *ids, 0]]), "style": style[None], "speed": speed})[0].ravel()
+        return self.session.run(None, {"tokens": np.array([[0, *ids, 0]]), "style": style[len(ids)][None], "speed": speed})[0].ravel()
 
 
 class Piper:
@@ -119,10 +116,10 @@ class Piper:
 def drawn(rng: random.Random, questions: list[str]) -> tuple[str, dict | None]:
     """Something to say, and the slots of an order."""
     kind = rng.random()
-    if kind < 0.7:
+    if kind < 0.52:
         slots = orders.draw(rng)
         return orders.wording(slots, rng), slots
-    return (facts.NUMBERS[rng.randrange(10)] if kind < 0.87 else sounds.phrase(rng, questions)), None
+    return (facts.NUMBERS[rng.randrange(10)] if kind < 0.82 else sounds.phrase(rng, questions)), None
 
 
 def main() -> None:
