@@ -105,7 +105,7 @@ class Average:
 
 def meet(model: torch.nn.Module, mine: Path, theirs: Path, since: float) -> None:
     """Leaves the weights in the folder `mine` for another training, and moves to the mean of them and the last ones that it left in
-    `theirs` after the time `since` (local SGD, 1805.09767)."""
+    `theirs` after the time `since`, of the last meeting: what a training that has ended left is not met again (local SGD, 1805.09767)."""
     torch.save(model.state_dict(), mine / "weights.new")
     (mine / "weights.new").replace(mine / "weights.pt")
     other = theirs / "weights.pt"

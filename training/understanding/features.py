@@ -40,6 +40,12 @@ class Clip:
         """The speech with at most so many frames before and after it."""
         return tensor(self.power[max(0, self.first - before) : self.last + after])
 
+    def amid(self, before: int, after: int, beside: Clip, rng: random.Random) -> torch.Tensor:
+        """The speech with so many frames around it: of its own recording, and where that has fewer, what is heard where nobody speaks in `beside`."""
+        x = self.cut(before, after)
+        missing = max(0, before - self.first), max(0, after - (len(self.power) - self.last))
+        return torch.cat([beside.background(missing[0], rng), x, beside.background(missing[1], rng)])
+
     def whole(self) -> torch.Tensor:
         return tensor(self.power)
 
@@ -80,6 +86,15 @@ def described(clip: tuple) -> tuple[np.ndarray, tuple[int, int], list[int]]:
     """Power [frames, 128] of (samples, text, ...), where its speech is, and its phones."""
     power = log_power(log_mel(), clip[0])
     return power.half().numpy(), speech(power), phones(clip[1])
+
+
+def hurried(x: torch.Tensor, tempo: float) -> torch.Tensor:
+    """Power [frames, 128] in `tempo` times as many frames, a few as they are."""
+    if len(x) < 4:
+        return x
+    at = torch.linspace(0, len(x) - 1, max(4, round(len(x) * tempo)))
+    low = at.long().clamp(max=max(0, len(x) - 2))
+    return torch.lerp(x[low], x[(low + 1).clamp(max=len(x) - 1)], (at - low)[:, None])
 
 
 def level(power: torch.Tensor) -> np.ndarray:

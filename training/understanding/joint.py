@@ -31,7 +31,7 @@ SIZES = {"text": 64, "outside": 48, "sum": 48, "spelling": 48, "digit": 40, "spo
          "noise": 10, "typed_order": 24, "phones": 40, "quiet": 32, "sight": 24, "drawing": 32}
 BESIDE = 4  # typed conversations in a row
 HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "quiet", "sight"}
-CALM = {"digit": 0.4, "order": 0.35}  # share of the clips with next to no noise behind them, where it is not a fifth
+CALM = {"digit": 0.4, "order": 0.25}  # share of the clips with next to no noise behind them, where it is not a fifth
 UNMASKED = {"order"}  # noise leaves enough of it out, and what was recorded is heard there no better than what never was
 UNASKED = {"phones", "quiet"}  # for the audio encoder alone
 
@@ -480,7 +480,7 @@ def main() -> None:
         if args.device == "cuda" and step % 4 == 0:
             torch.cuda.current_stream().synchronize()  # the clock is the GPU's, not that of a queue
         if args.beside and time.time() - met > 60:
-            meet(model, args.out, args.beside, started)
+            meet(model, args.out, args.beside, met)
             met = time.time()
         if step % (20 if args.device == "cpu" else 100) == 0:
             print(f"step {step} {spent:.0f} s", {k: round(v.item(), 3) for k, v in sorted(running.items())}, flush=True)

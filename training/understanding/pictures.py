@@ -144,6 +144,9 @@ def draws_letters(file: str) -> bool:
     return all(map(any, shapes)) and len(set(shapes)) > len(shapes) // 2
 
 
+UNREADABLE = ("Emoji", "Symbol", "Math", "Dingbat", "Ellhnikh", "Nucleus BRK", "Bit Blocks TTF BRK")  # of signs, of Greek letters in Latin places, of dots
+
+
 @functools.cache
 def fonts(held_out: bool) -> list[str]:
     """Font files with Latin letters; every fifth family is kept for validation. Where CALLIOPE_FONTS names a folder, those in its
@@ -154,7 +157,7 @@ def fonts(held_out: bool) -> list[str]:
     chosen = []
     for line in sorted(listing.splitlines()):
         path, _, family = line.partition(":")
-        if not path.strip().lower().endswith((".ttf", ".otf")) or any(k in family for k in ("Emoji", "Symbol", "Math", "Dingbat")):
+        if not path.strip().lower().endswith((".ttf", ".otf")) or any(k in family for k in UNREADABLE):
             continue
         family = family.split(":")[0].split(",")[0].strip()
         if (sum(map(ord, family)) % 5 == 0) == held_out and draws_letters(path.strip()):

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from understanding import facts, features, orders, splices
+from understanding import facts, features, orders, sounds, splices
+
+WIDE = 0.45  # share of the orders with seconds of nothing around them, as they are recorded: in noise that is much harder
 
 
 @dataclass
@@ -49,8 +51,11 @@ class Talk:
     def order(self, rng: random.Random, count: int) -> tuple:
         """Orders, to be confirmed, asked for as JSON, transcribed."""
         drawn = self.alike([self.person(rng) if rng.random() < 0.65 else rng.choice(self.store.orders) for _ in range(3 * count)], count, rng)
-        if rng.random() < 0.15:  # as recorded, with the silence around it
+        kind = rng.random()
+        if kind < 0.1:  # as recorded, with the silence around it
             pieces = [c.whole() for c in drawn[: max(4, count // 2)]]
+        elif kind < WIDE:
+            pieces = [c.amid(rng.randint(60, 330), rng.randint(60, 330), rng.choice(self.store.real), rng) for c in drawn[: max(4, count // 2)]]
         else:
             pieces = [c.cut(rng.randint(5, 60), rng.randint(5, 60)) for c in drawn]
         asked = []
@@ -89,7 +94,10 @@ class Talk:
         drawn = rng.choices(self.store.digits, self.store.digit_weights, k=count)
         asked = [Asked(i, rng.choice(facts.DIGIT_QUESTIONS), facts.digit_answer(c.label)) for i, c in enumerate(drawn)]
         asked += [Asked(i, "", facts.digit_answer(c.label)) for i, c in enumerate(drawn) if rng.random() < 0.4]
-        return [self.piece(c, rng) for c in drawn], asked, [c.phones for c in drawn]
+        pieces = [self.piece(c, rng) for c in drawn]
+        # People say a digit in 0.2 to 0.3 s, voices that are made in 0.4 s.
+        pieces = [x if c.voice in sounds.SPEAKERS else features.hurried(x, rng.uniform(0.55, 1.0)) for x, c in zip(pieces, drawn)]
+        return pieces, asked, [c.phones for c in drawn]
 
     @staticmethod
     def piece(clip: features.Clip, rng: random.Random) -> torch.Tensor:
