@@ -1,6 +1,6 @@
 """Joins the trained halves into a checkpoint folder in the hub's layout: models/calliope-nano.
 
-usage: python checkpoint.py --understanding DIR [DIR...] --voice DIR --assets DIR --out models/calliope-nano [--blend MODEL SHARE]
+usage: python checkpoint.py --understanding DIR [DIR...] --voice DIR --assets DIR --out models/calliope-nano [--audio DIR...] [--blend MODEL SHARE]
 """
 
 from __future__ import annotations
@@ -69,11 +69,18 @@ def preprocessor_config() -> dict:
     }
 
 
-def thinker_weights(folders: list[Path], blend: list[str] | None) -> dict[str, torch.Tensor]:
-    """The mean of trainings that ran side by side; blended with an earlier model, so that what was learnt anew costs less of
-    what was known (WiSE-FT, 2109.01903): `blend` is its folder and the share of the new weights."""
+def mean_of(folders: list[Path]) -> dict[str, torch.Tensor]:
+    """The mean of the averages that trainings left in these folders; one that is named twice counts twice."""
     trained = [torch.load(f / "thinker.pt", map_location="cpu", weights_only=False)["ema"] for f in folders]
-    weights = {name: sum(t[name].float() for t in trained) / len(trained) for name in trained[0]}
+    return {name: sum(t[name].float() for t in trained) / len(trained) for name in trained[0]}
+
+
+def thinker_weights(folders: list[Path], audio: list[Path] | None, blend: list[str] | None) -> dict[str, torch.Tensor]:
+    """The mean of trainings, its audio encoder that of the folders `audio` where there are such (model soups, 2203.05482); blended with an earlier model, so that what was learnt anew costs less of
+    what was known (WiSE-FT, 2109.01903): `blend` is its folder and the share of the new weights."""
+    weights = mean_of(folders)
+    if audio:
+        weights |= {name: w for name, w in mean_of(audio).items() if name.startswith("audio_tower.")}
     if blend:
         share, earlier = float(blend[1]), shipped(Path(blend[0]))
         whole = grown(Thinker(), earlier)
@@ -86,6 +93,7 @@ def main() -> None:
     parser.add_argument("--understanding", type=Path, required=True, nargs="+")
     for name in ("voice", "assets", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--audio", type=Path, nargs="+", help="the folders whose audio encoder is taken, where they are others than --understanding")
     parser.add_argument("--blend", nargs=2, metavar=("MODEL", "SHARE"), help="an earlier model, and the share of the new weights")
     args = parser.parse_args()
     tokenizer = Tokenizer.from_file(str(args.assets / "tokenizer" / "tokenizer.json"))
@@ -109,7 +117,7 @@ def main() -> None:
     write("generation_config.json", {"do_sample": False, "eos_token_id": end, "pad_token_id": token_id("<|endoftext|>"),
                                      **voice_config.GENERATION, "transcription_prompt": orders.TRANSCRIBE, "transcription_seconds": 8})
 
-    tensors = thinker_weights(args.understanding, args.blend)
+    tensors = thinker_weights(args.understanding, args.audio, args.blend)
     talker, code2wav = Talker(voice_config.TALKER), Code2Wav(voice_config.CODE2WAV)
     talker.load_state_dict(torch.load(args.voice / "talker.pt", map_location="cpu")["ema"])
     code2wav.load_state_dict(torch.load(args.voice / "code2wav.pt", map_location="cpu")["ema"])

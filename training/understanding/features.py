@@ -93,8 +93,8 @@ def hurried(x: torch.Tensor, tempo: float) -> torch.Tensor:
     if len(x) < 4:
         return x
     at = torch.linspace(0, len(x) - 1, max(4, round(len(x) * tempo)))
-    low = at.long().clamp(max=max(0, len(x) - 2))
-    return torch.lerp(x[low], x[(low + 1).clamp(max=len(x) - 1)], (at - low)[:, None])
+    low = at.long().clamp(max=len(x) - 2)
+    return torch.lerp(x[low], x[low + 1], (at - low)[:, None])
 
 
 def level(power: torch.Tensor) -> np.ndarray:

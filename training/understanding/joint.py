@@ -440,7 +440,7 @@ def main() -> None:
                                             collate_fn=lambda drawn: drawn, worker_init_fn=lambda _: torch.set_num_threads(1))
     draws = iter(draws)
     clock = time.time if args.device == "cuda" else time.process_time  # minutes of one core, where it may have to share it
-    begun, started = clock(), time.time()
+    begun = clock()
     saved = checked = begun
     running: dict[str, torch.Tensor] = {}
 
@@ -450,7 +450,7 @@ def main() -> None:
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").replace(file)
 
-    met = started
+    met = time.time()
     while (spent := before + clock() - begun) < min(args.minutes, args.until or args.minutes) * 60:
         lr = args.lr * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * (0.5 + 0.5 * math.cos(math.pi * spent / args.minutes / 60)))
         for task, batch, media in itertools.islice(draws, args.draws):

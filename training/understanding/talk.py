@@ -13,7 +13,7 @@ import torch
 
 from understanding import facts, features, orders, sounds, splices
 
-WIDE = 0.45  # share of the orders with seconds of nothing around them, as they are recorded: in noise that is much harder
+WIDE = 0.45  # share of the batches of orders, of half as many, with seconds of nothing around them, as they are recorded: in noise that is much harder
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Talk:
         asked = [Asked(i, rng.choice(facts.DIGIT_QUESTIONS), facts.digit_answer(c.label)) for i, c in enumerate(drawn)]
         asked += [Asked(i, "", facts.digit_answer(c.label)) for i, c in enumerate(drawn) if rng.random() < 0.4]
         pieces = [self.piece(c, rng) for c in drawn]
-        # People say a digit in 0.2 to 0.3 s, voices that are made in 0.4 s.
+        # People who just say a digit take 0.2 to 0.3 s, made voices and prompts 0.4 s.
         pieces = [x if c.voice in sounds.SPEAKERS else features.hurried(x, rng.uniform(0.55, 1.0)) for x, c in zip(pieces, drawn)]
         return pieces, asked, [c.phones for c in drawn]
 

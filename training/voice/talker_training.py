@@ -230,7 +230,7 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
     optimizer.clear()
     began, running, utterances, lowest, lost = clock(), [], 0, math.inf, 0
     recent: deque[torch.Tensor] = deque(maxlen=100)
-    shown = saved = checked = met = arrived = time.time()
+    shown = saved = checked = met = time.time()
     for batch in loader:
         done = minutes_in_all() / total_minutes
         if minutes_in_all() - spent > minutes or done >= 1:
@@ -247,7 +247,7 @@ def train_talker(examples: Examples, weights, held_out: Examples, questions, tex
         ema.update(model)
         step += 1
         if beside and time.time() - met > 60:
-            meet(model, Path(folder), Path(beside), arrived)
+            meet(model, Path(folder), Path(beside), met)
             met = time.time()
         running.append(torch.stack([first, accuracy, later, strayed, phases]).detach())
         recent.append(first.detach())
