@@ -84,6 +84,7 @@ class ScriptedEngine : public assistant::Engine {
     }
     const std::string answer = "You said: " + text;
     for (size_t i = 0; i < answer.size() && !stop.stop_requested(); i += 4) {
+      while (!request.read_aloud.empty() && sink.full() && !stop.stop_requested()) pause(1);  // as the engine reads
       sink.on_event(TextDelta{answer.substr(i, 4)});
       pause(step_ms);
       while (text == "fail after sound" && i > 0 && !heard && !stop.stop_requested()) pause(1);
