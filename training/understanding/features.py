@@ -20,6 +20,9 @@ import torch
 from understanding import facts, noises, orders, sounds
 from understanding.audio_pretrain import PHONES
 
+HISS = 64  # the band from which on (1.7 kHz) hissing sounds have most of their power and vowels little
+FIRST = 38  # the band up to which first formants lie
+NARROW = 104  # the band where a line to 4 kHz ends
 SILENCE = -9.0  # log10 of the power where nothing was recorded
 
 
@@ -95,6 +98,20 @@ def hurried(x: torch.Tensor, tempo: float) -> torch.Tensor:
     at = torch.linspace(0, len(x) - 1, max(4, round(len(x) * tempo)))
     low = at.long().clamp(max=len(x) - 2)
     return torch.lerp(x[low], x[low + 1], (at - low)[:, None])
+
+
+def unhissed(x: torch.Tensor, less: float) -> torch.Tensor:
+    """Power [frames, 128] as a line to 4 kHz has it, with the hissing sounds `less` tens of decibels fainter, at most as faint as the background, and
+    cut close to what is left: narrow recordings trimmed by their loudness keep of many people's "six" its vowel alone."""
+    if len(x) < 4:
+        return x
+    power = 10**x
+    hiss = ((power[:, HISS:].sum(1) / power.sum(1).clamp(min=1e-12) - 0.3) / 0.4).clamp(0, 1)[:, None]
+    fainter = x - less * hiss
+    x = torch.maximum(fainter, torch.minimum(x, x.quantile(0.05, 0)))
+    x[:, NARROW:] = SILENCE
+    loud = np.flatnonzero(level(x) > 0.06)
+    return x[max(0, int(loud[0]) - 6) : int(loud[-1]) + 7]
 
 
 def level(power: torch.Tensor) -> np.ndarray:
@@ -228,6 +245,13 @@ def plain(clips: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     return normal(torch.nn.utils.rnn.pad_sequence(clips, batch_first=True, padding_value=-20.0), frames), frames
 
 
+def accent(first: torch.Tensor) -> torch.Tensor:
+    """From which band each of the 128 is taken [B, 128] so that first formants, below 0.9 kHz, lie `first` [B] times as high, and what is above stays:
+    the vowels of people who learnt them elsewhere."""
+    band, knee = torch.arange(128.0)[None], FIRST * first[:, None]
+    return torch.where(band < knee, band / first[:, None], FIRST + (band - knee) * (127 - FIRST) / (127 - knee))
+
+
 class Changer:
     """Makes of a batch of clips what another person, room and microphone might have made of it."""
 
@@ -247,7 +271,7 @@ class Changer:
     def chosen(self, count: int, share: float) -> torch.Tensor:
         return torch.tensor([self.rng.random() < share for _ in range(count)])
 
-    def __call__(self, clips: list[torch.Tensor], masks: float, quiet: float = 0.5, besides: list[torch.Tensor] | None = None, calm: float = 0.2) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, clips: list[torch.Tensor], masks: float, quiet: float = 0.5, besides: list[torch.Tensor] | None = None, calm: float = 0.3) -> tuple[torch.Tensor, torch.Tensor]:
         """Features [B, 128, T] and frames. A share `masks` has parts left out, `quiet` has silence around it, `calm` has next to no noise behind it
         and no room. To `besides` are added the features of the same voices at the same pace without room, noise and masks."""
         count, rng = len(clips), self.rng
@@ -265,8 +289,8 @@ class Changer:
         part = (at - low).clamp(0, 1)[:, :, None]
         rows = torch.arange(count)[:, None]
         log = torch.lerp(log[rows, low], log[rows, (low + 1).clamp(max=log.shape[1] - 1)], part)
-        # Another throat: formants moved (Jaitly and Hinton 2013).
-        place = (torch.arange(128)[None] * self.uniform(count, 0.87, 1.15)[:, None]).clamp(max=126.99)
+        # Another throat: formants moved (Jaitly and Hinton 2013), the first of them on its own.
+        place = (accent(self.uniform(count, 0.84, 1.18)) * self.uniform(count, 0.87, 1.15)[:, None]).clamp(max=126.99)
         left = place.long()
         part = (place - left)[:, None]
         log = torch.lerp(log.gather(2, left[:, None].expand(-1, time, -1)), log.gather(2, (left + 1)[:, None].expand(-1, time, -1)), part)
@@ -297,7 +321,7 @@ class Changer:
         active = strength > strength.amax(1, keepdim=True) / 1000
         loud = (strength * active).sum(1) / active.sum(1).clamp(min=1)
         noise = torch.stack([self.behind(time) for _ in range(count)])
-        ratio = torch.where(still, self.uniform(count, 25, 75), 2 + 24 * self.uniform(count, 0, 1) ** 1.7)
+        ratio = torch.where(still, self.uniform(count, 25, 90), 2 + 24 * self.uniform(count, 0, 1) ** 1.7)
         scale = loud / (noise * self.width).sum(2).mean(1).clamp(min=1e-12) * 10 ** (-ratio / 10)
         power = self.together(power, noise * scale[:, None, None])
         log = (power * 10**gain).clamp(min=1e-10).log10()

@@ -31,7 +31,7 @@ SIZES = {"text": 64, "outside": 48, "sum": 48, "spelling": 48, "digit": 40, "spo
          "noise": 10, "typed_order": 24, "phones": 40, "quiet": 32, "sight": 24, "drawing": 32}
 BESIDE = 4  # typed conversations in a row
 HEARD = {"digit", "spoken", "order", "transcript", "turn", "noise", "phones", "quiet", "sight"}
-CALM = {"digit": 0.4, "order": 0.25}  # share of the clips with next to no noise behind them, where it is not a fifth
+CALM = {"digit": 0.4, "order": 0.35}  # share of the clips with next to no noise behind them, where it is not three in ten
 UNMASKED = {"order"}  # noise leaves enough of it out, and what was recorded is heard there no better than what never was
 UNASKED = {"phones", "quiet"}  # for the audio encoder alone
 
@@ -84,7 +84,7 @@ class Tasks:
             self.neighbours = (0, 0)
         count = max(8, round(count / (1 + 0.5 * sum(self.neighbours))))
         if task in HEARD - UNASKED - {"sight"}:
-            return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)), calm=CALM.get(task, 0.2),
+            return self.heard(*(self.talk.noise(self.rng, count, self.changer) if task == "noise" else getattr(self.talk, task)(self.rng, count)), calm=CALM.get(task, 0.3),
                               masks=0.0 if task in UNMASKED else self.masks)
         return getattr(self, task)(count)
 

@@ -297,6 +297,7 @@ def lists() -> dict[str, list[str]]:
     # Not those of which it knows it.
     out |= {
         "single": [w for words in of.values() for w in words if w not in opposites],
+        "unopposed": [w for w in of["adj"] if w not in opposites],
         "uncoloured": but(of["thing"] + of["animal"] + of["food"] + of["plant"], facts.COLOURS),
         "mute": but(animals + of["thing"][::4] + of["person"][::4], facts.SOUNDS),
         "legless": but(animals + of["thing"][::6], facts.LEGS),
@@ -337,6 +338,8 @@ def fill(slot: str, rng: random.Random, words: dict[str, list[str]]) -> str:
         return rng.choice(RARE[slot])
     if slot == "nowhere" or slot.startswith("no "):
         return invented("country", rng) if rng.random() < 0.4 else rng.choice(words[slot])
+    if slot == "single" and rng.random() < 0.3:  # what most often has an opposite
+        return rng.choice(words["unopposed"])
     if slot in words:
         return rng.choice(words[slot])
     if slot in ("things", "animals"):

@@ -14,6 +14,8 @@ import torch
 from understanding import facts, features, orders, sounds, splices
 
 WIDE = 0.45  # share of the batches of orders, of half as many, with seconds of nothing around them, as they are recorded: in noise that is much harder
+WIDE_DIGITS = 0.25  # the same of digits
+UNHISSED = 0.35  # share of the digits whose hissing sounds are faint
 
 
 @dataclass
@@ -91,12 +93,16 @@ class Talk:
 
     def digit(self, rng: random.Random, count: int) -> tuple:
         """Digits to be named, with a question or without."""
-        drawn = rng.choices(self.store.digits, self.store.digit_weights, k=count)
+        wide = rng.random() < WIDE_DIGITS
+        drawn = rng.choices(self.store.digits, self.store.digit_weights, k=count // 2 if wide else count)
         asked = [Asked(i, rng.choice(facts.DIGIT_QUESTIONS), facts.digit_answer(c.label)) for i, c in enumerate(drawn)]
         asked += [Asked(i, "", facts.digit_answer(c.label)) for i, c in enumerate(drawn) if rng.random() < 0.4]
         pieces = [self.piece(c, rng) for c in drawn]
         # People who just say a digit take 0.2 to 0.3 s, made voices and prompts 0.4 s.
-        pieces = [x if c.voice in sounds.SPEAKERS else features.hurried(x, rng.uniform(0.55, 1.0)) for x, c in zip(pieces, drawn)]
+        pieces = [x if c.voice in sounds.SPEAKERS else features.hurried(x, rng.uniform(0.5, 1.0)) for x, c in zip(pieces, drawn)]
+        pieces = [features.unhissed(x, rng.uniform(0.5, 3)) if rng.random() < UNHISSED else x for x in pieces]
+        if wide:
+            pieces = [torch.cat([c.background(rng.randint(0, 200), rng), x, c.background(rng.randint(0, 200), rng)]) for x, c in zip(pieces, drawn)]
         return pieces, asked, [c.phones for c in drawn]
 
     @staticmethod
