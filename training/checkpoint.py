@@ -61,7 +61,7 @@ def preprocessor_config() -> dict:
         "processor_class": "Qwen3OmniMoeProcessor",
         "chunk_length": 300, "dither": 0.0, "feature_size": 128, "hop_length": 160, "n_fft": 400, "n_samples": 4800000,
         "nb_max_frames": 30000, "padding_side": "right", "padding_value": 0.0, "return_attention_mask": True,
-        "sampling_rate": 16000, "sound_peak": 0.6, "sound_margin_ms": 150,
+        "sampling_rate": 16000, "sound_peak": 0.6, "sound_margin_ms": 0,
         "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "patch_size": vision["patch_size"],
         "temporal_patch_size": vision["temporal_patch_size"], "merge_size": vision["spatial_merge_size"],
         "min_pixels": understanding_config.MIN_PIXELS, "max_pixels": understanding_config.MAX_PIXELS,

@@ -95,9 +95,7 @@ def hurried(x: torch.Tensor, tempo: float) -> torch.Tensor:
     """Power [frames, 128] in `tempo` times as many frames, a few as they are."""
     if len(x) < 4:
         return x
-    at = torch.linspace(0, len(x) - 1, max(4, round(len(x) * tempo)))
-    low = at.long().clamp(max=len(x) - 2)
-    return torch.lerp(x[low], x[low + 1], (at - low)[:, None])
+    return x[torch.linspace(0, len(x) - 1, max(4, round(len(x) * tempo))).round().long()]
 
 
 def unhissed(x: torch.Tensor, less: float) -> torch.Tensor:
@@ -279,6 +277,8 @@ class Changer:
         length = torch.tensor([float(len(c)) for c in clips])
         # Slower or faster, and with silence before and after.
         tempo = self.uniform(count, 0.82, 1.22)
+        # Between two frames or bands half of the clips have the mean, which is smoother than anything recorded, half the nearer.
+        sharp = self.chosen(count, 0.5)[:, None]
         around = self.chosen(count, quiet).float()
         before, after = (self.uniform(count, 0, most) * around for most in (25, 35))
         frames = (length * tempo + before + after).long().clamp(min=4)
@@ -286,13 +286,15 @@ class Changer:
         at = (torch.arange(time)[None] - before[:, None]) / tempo[:, None]
         inside = (at >= 0) & (at <= length[:, None] - 1)
         low = at.clamp(min=0).long().clamp(max=log.shape[1] - 2) if log.shape[1] > 1 else torch.zeros_like(at).long()
-        part = (at - low).clamp(0, 1)[:, :, None]
+        part = (at - low).clamp(0, 1)
+        part = torch.where(sharp, part.round(), part)[:, :, None]
         rows = torch.arange(count)[:, None]
         log = torch.lerp(log[rows, low], log[rows, (low + 1).clamp(max=log.shape[1] - 1)], part)
         # Another throat: formants moved (Jaitly and Hinton 2013), the first of them on its own.
         place = (accent(self.uniform(count, 0.84, 1.18)) * self.uniform(count, 0.87, 1.15)[:, None]).clamp(max=126.99)
         left = place.long()
-        part = (place - left)[:, None]
+        part = place - left
+        part = torch.where(sharp, part.round(), part)[:, None]
         log = torch.lerp(log.gather(2, left[:, None].expand(-1, time, -1)), log.gather(2, (left + 1)[:, None].expand(-1, time, -1)), part)
         # Another microphone, a telephone.
         curve = torch.randn(count, len(self.curves)) * 0.14 @ self.curves
@@ -321,7 +323,7 @@ class Changer:
         active = strength > strength.amax(1, keepdim=True) / 1000
         loud = (strength * active).sum(1) / active.sum(1).clamp(min=1)
         noise = torch.stack([self.behind(time) for _ in range(count)])
-        ratio = torch.where(still, self.uniform(count, 25, 90), 2 + 24 * self.uniform(count, 0, 1) ** 1.7)
+        ratio = torch.where(still, 25 + 65 * self.uniform(count, 0, 1) ** 0.7, 2 + 24 * self.uniform(count, 0, 1) ** 1.7)
         scale = loud / (noise * self.width).sum(2).mean(1).clamp(min=1e-12) * 10 ** (-ratio / 10)
         power = self.together(power, noise * scale[:, None, None])
         log = (power * 10**gain).clamp(min=1e-10).log10()

@@ -15,7 +15,7 @@ from understanding import facts, features, orders, sounds, splices
 
 WIDE = 0.45  # share of the batches of orders, of half as many, with seconds of nothing around them, as they are recorded: in noise that is much harder
 WIDE_DIGITS = 0.25  # the same of digits
-UNHISSED = 0.35  # share of the digits whose hissing sounds are faint
+UNHISSED = 0.6  # share of the digits whose hissing sounds are faint
 
 
 @dataclass
@@ -99,8 +99,8 @@ class Talk:
         asked += [Asked(i, "", facts.digit_answer(c.label)) for i, c in enumerate(drawn) if rng.random() < 0.4]
         pieces = [self.piece(c, rng) for c in drawn]
         # People who just say a digit take 0.2 to 0.3 s, made voices and prompts 0.4 s.
-        pieces = [x if c.voice in sounds.SPEAKERS else features.hurried(x, rng.uniform(0.5, 1.0)) for x, c in zip(pieces, drawn)]
-        pieces = [features.unhissed(x, rng.uniform(0.5, 3)) if rng.random() < UNHISSED else x for x in pieces]
+        pieces = [x if c.voice in sounds.SPEAKERS else features.hurried(x, rng.uniform(0.65, 1.05)) for x, c in zip(pieces, drawn)]
+        pieces = [features.unhissed(x, rng.uniform(0.5, 2.5)) if rng.random() < UNHISSED else x for x in pieces]
         if wide:
             pieces = [torch.cat([c.background(rng.randint(0, 200), rng), x, c.background(rng.randint(0, 200), rng)]) for x, c in zip(pieces, drawn)]
         return pieces, asked, [c.phones for c in drawn]
