@@ -329,11 +329,26 @@ TAUGHT = {name.split()[-1] for of in (facts.OPPOSITES, facts.OPPOSITES.values(),
 RARE = {slot: [w for kind in kinds.split() for w in knowledge.rare().get(kind, ()) if not held(w) and w not in TAUGHT] for slot, kinds in RARELY.items()}
 
 
+def elsewhere() -> dict[str, list[str]]:
+    """What it knows something about, but not this: nothing misleads it more."""
+    last = lambda names: {name.split()[-1] for name in names}  # noqa: E731
+    known = {"uncoloured": facts.COLOURS, "mute": facts.SOUNDS, "legless": facts.LEGS, "youngless": knowledge.YOUNG, "homeless": knowledge.HOMES, "undefined": knowledge.KINDS}
+    things = set().union(*(last(names) for names in known.values()))
+    words = {"single": TAUGHT | last(facts.COLOURS.values()), "unsymboled": things} | dict.fromkeys(known, things)
+    known |= {"single": [*facts.OPPOSITES, *facts.OPPOSITES.values()], "unsymboled": knowledge.SYMBOLS}
+    return {slot: sorted(w for w in words[slot] - last(known[slot]) if w.islower() and not held(w) and not held(article(w))) for slot in known}
+
+
+ELSEWHERE = elsewhere()
+
+
 def fill(slot: str, rng: random.Random, words: dict[str, list[str]]) -> str:
     """What stands in one {place} of a wording."""
     if slot.startswith("a "):
         word = fill(slot[2:], rng, words)
         return article(word)
+    if words is FREE and slot in ELSEWHERE and rng.random() < 0.25:
+        return rng.choice(ELSEWHERE[slot])
     if words is FREE and RARE.get(slot) and rng.random() < 0.35:
         return rng.choice(RARE[slot])
     if slot == "nowhere" or slot.startswith("no "):
