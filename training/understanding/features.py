@@ -279,6 +279,7 @@ class Changer:
         tempo = self.uniform(count, 0.82, 1.22)
         # Between two frames or bands half of the clips have the mean, which is smoother than anything recorded, half the nearer.
         sharp = self.chosen(count, 0.5)[:, None]
+        between = lambda part: torch.where(sharp, part.round(), part)  # noqa: E731
         around = self.chosen(count, quiet).float()
         before, after = (self.uniform(count, 0, most) * around for most in (25, 35))
         frames = (length * tempo + before + after).long().clamp(min=4)
@@ -286,15 +287,13 @@ class Changer:
         at = (torch.arange(time)[None] - before[:, None]) / tempo[:, None]
         inside = (at >= 0) & (at <= length[:, None] - 1)
         low = at.clamp(min=0).long().clamp(max=log.shape[1] - 2) if log.shape[1] > 1 else torch.zeros_like(at).long()
-        part = (at - low).clamp(0, 1)
-        part = torch.where(sharp, part.round(), part)[:, :, None]
+        part = between((at - low).clamp(0, 1))[:, :, None]
         rows = torch.arange(count)[:, None]
         log = torch.lerp(log[rows, low], log[rows, (low + 1).clamp(max=log.shape[1] - 1)], part)
         # Another throat: formants moved (Jaitly and Hinton 2013), the first of them on its own.
         place = (accent(self.uniform(count, 0.84, 1.18)) * self.uniform(count, 0.87, 1.15)[:, None]).clamp(max=126.99)
         left = place.long()
-        part = place - left
-        part = torch.where(sharp, part.round(), part)[:, None]
+        part = between(place - left)[:, None]
         log = torch.lerp(log.gather(2, left[:, None].expand(-1, time, -1)), log.gather(2, (left + 1)[:, None].expand(-1, time, -1)), part)
         # Another microphone, a telephone.
         curve = torch.randn(count, len(self.curves)) * 0.14 @ self.curves

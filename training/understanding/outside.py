@@ -278,34 +278,45 @@ def hard(rng: random.Random) -> str:
     ])  # fmt: skip
 
 
+# Of what it knows what no question outside may ask, by the place of a wording.
+KNOWN_OF = {
+    "single": [*facts.OPPOSITES, *facts.OPPOSITES.values()], "uncoloured": facts.COLOURS, "mute": facts.SOUNDS, "legless": facts.LEGS, "youngless": knowledge.YOUNG,
+    "homeless": knowledge.HOMES, "undefined": knowledge.KINDS, "unsymboled": knowledge.SYMBOLS,
+}  # fmt: skip
+
+
+def last(names) -> set[str]:
+    """Their last words: "a dog" -> "dog"."""
+    return {name.split()[-1] for name in names}
+
+
+TAUGHT = set().union(*map(last, KNOWN_OF.values()))
+
+
 def lists() -> dict[str, list[str]]:
     """What fills the places of NEAR, OPEN and FURTHER_HELD."""
     of = knowledge.words()
     orders = set("coffee latte espresso cappuccino mocha decaf milk sugar roast cup shot drink".split())  # those are answered
     of["food"] = [w for w in of["food"] if w not in orders]
     noun = [w for kind in ("thing", "animal", "food", "plant", "person", "nature", "substance", "idea", "act", "group", "event") for w in of[kind]]
-    last = lambda known: {name.split()[-1] for name in known}  # noqa: E731
-    opposites = set(facts.OPPOSITES) | set(facts.OPPOSITES.values())
     animals = sorted({*of["animal"], *last(BEASTS)})
 
-    def but(words: list[str], *known) -> list[str]:
-        taught = set().union(*(last(k) for k in known))
-        return [w for w in words if w not in taught]
+    def but(slot: str, words: list[str]) -> list[str]:
+        return [w for w in words if w not in last(KNOWN_OF[slot])]
 
     out = {kind: of[kind] for kind in ("thing", "food", "body", "plant", "substance", "act", "idea", "nature", "verb", "adj")}
     out |= {"animal": animals, "job": of["person"], "noun": noun, "word": sorted({w for words in of.values() for w in words})}
-    # Not those of which it knows it.
-    out |= {
-        "single": [w for words in of.values() for w in words if w not in opposites],
-        "unopposed": [w for w in of["adj"] if w not in opposites],
-        "uncoloured": but(of["thing"] + of["animal"] + of["food"] + of["plant"], facts.COLOURS),
-        "mute": but(animals + of["thing"][::4] + of["person"][::4], facts.SOUNDS),
-        "legless": but(animals + of["thing"][::6], facts.LEGS),
-        "youngless": but(animals + of["person"][::6], knowledge.YOUNG),
-        "homeless": but(animals + of["person"][::3], knowledge.HOMES),
-        "undefined": but(noun, knowledge.KINDS),
-        "unsymboled": but(of["substance"] + of["food"], knowledge.SYMBOLS),
+    asked = {
+        "single": [w for words in of.values() for w in words],
+        "uncoloured": of["thing"] + of["animal"] + of["food"] + of["plant"],
+        "mute": animals + of["thing"][::4] + of["person"][::4],
+        "legless": animals + of["thing"][::6],
+        "youngless": animals + of["person"][::6],
+        "homeless": animals + of["person"][::3],
+        "undefined": noun,
+        "unsymboled": of["substance"] + of["food"],
     }
+    out |= {slot: but(slot, words) for slot, words in asked.items()} | {"unopposed": but("single", of["adj"])}
     untaught = [w.replace("~", " ") for w in UNTAUGHT] + COUNTRIES + [p for p in PLACES_FILE.read_text().split("\n") if p]
     out["nowhere"] = untaught
     for slot, known in (("no continent", knowledge.CONTINENTS), ("no money", knowledge.CURRENCIES), ("no language", knowledge.LANGUAGES)):
@@ -318,25 +329,29 @@ def lists() -> dict[str, list[str]]:
 
 PIECES = sorted({word for name in facts.CAPITALS for word in name.split() if word[0].isupper() and len(word) > 3})
 LISTS = lists()
-FREE = {kind: [w for w in words if not held(w)] or words for kind, words in LISTS.items()}
+KEPT_THINGS = last(thing for _, _, things in KINDS for thing in things if held(thing))  # kept with their article, and so in every wording
+
+
+def free(word: str) -> bool:
+    """Training may ask about it."""
+    return not held(word) and word not in KEPT_THINGS
+
+
+FREE = {kind: [w for w in words if free(w)] or words for kind, words in LISTS.items()}
 KEPT = {kind: [w for w in words if held(w)] or words for kind, words in LISTS.items()}
 # What stands in for some of them, so that what it does not know is learnt as everything else and not by heart.
 ANYTHING = "thing animal food plant person substance act idea body event group nature"
 RARELY = {"single": ANYTHING, "uncoloured": "thing animal food plant", "mute": "animal animal thing person", "legless": "animal animal animal thing", "youngless": "animal person",
           "homeless": "animal person", "undefined": ANYTHING, "unsymboled": "substance food", "noun": ANYTHING, "animal": "animal", "thing": "thing", "nowhere": "place"}  # fmt: skip
 RARELY |= dict.fromkeys(("no continent", "no money", "no language"), "place")
-TAUGHT = {name.split()[-1] for of in (facts.OPPOSITES, facts.OPPOSITES.values(), facts.COLOURS, facts.SOUNDS, facts.LEGS, knowledge.YOUNG, knowledge.HOMES, knowledge.KINDS, knowledge.SYMBOLS) for name in of}
-RARE = {slot: [w for kind in kinds.split() for w in knowledge.rare().get(kind, ()) if not held(w) and w not in TAUGHT] for slot, kinds in RARELY.items()}
+RARE = {slot: [w for kind in kinds.split() for w in knowledge.rare().get(kind, ()) if free(w) and w not in TAUGHT] for slot, kinds in RARELY.items()}
 
 
 def elsewhere() -> dict[str, list[str]]:
     """What it knows something about, but not this: nothing misleads it more."""
-    last = lambda names: {name.split()[-1] for name in names}  # noqa: E731
-    known = {"uncoloured": facts.COLOURS, "mute": facts.SOUNDS, "legless": facts.LEGS, "youngless": knowledge.YOUNG, "homeless": knowledge.HOMES, "undefined": knowledge.KINDS}
-    things = set().union(*(last(names) for names in known.values()))
-    words = {"single": TAUGHT | last(facts.COLOURS.values()), "unsymboled": things} | dict.fromkeys(known, things)
-    known |= {"single": [*facts.OPPOSITES, *facts.OPPOSITES.values()], "unsymboled": knowledge.SYMBOLS}
-    return {slot: sorted(w for w in words[slot] - last(known[slot]) if w.islower() and not held(w) and not held(article(w))) for slot in known}
+    things = set().union(*(last(KNOWN_OF[slot]) for slot in KNOWN_OF.keys() - {"single", "unsymboled"}))
+    words = dict.fromkeys(KNOWN_OF, things) | {"single": TAUGHT | last(facts.COLOURS.values())}
+    return {slot: sorted(w for w in words[slot] - last(known) if w.islower() and free(w) and not held(article(w))) for slot, known in KNOWN_OF.items()}
 
 
 ELSEWHERE = elsewhere()
